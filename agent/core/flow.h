@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * flow.h - the data plane: every flow of this agent, outgoing and incoming.
+ * Numbers, credit, resume with exact loss. Called by the driver for each
+ * ring record and each lane frame; free of system calls and deterministic.
+ *
+ * Credit. A flow's sender may send up to a granted position. The receiving
+ * side grants out of the free space of the receiving program's ring, never
+ * more in total than is free; the sending side shows the library
+ *     min(receiver's grant, its share of the lane's queue)
+ * so a record that a library may write always fits into the lane's queue
+ * and into the far ring: nothing waits in between, nothing is refused late.
+ * Costs are SKERRY_COST(record length), the same in rings and on lanes.
+ *
+ * Life of an outgoing flow: OPENING (FLOW_OPEN sent, or no lane yet) - OPEN
+ * (RESUME received) - DOWN (lane lost; opened again by itself when a lane
+ * comes) - CLOSED (refused, closed, peer gone).
+ *
+ * A flow to this node itself has no lane: both ends meet in here.
+ */
+#ifndef SKERRY_FLOW_H
+#define SKERRY_FLOW_H
+
+#include "core.h"
+#include "skerry/ring.h"
+#include "skerry/wire.h"
+
+struct flowtab;
+
+/* What the flow table asks of its owner. All bytes are borrowed. */
+struct flow_ops {
+	/* Publish a slot to its program (an epoch's fields, or `granted`). */
+	void (*slot)(void *data, uint32_t program, uint32_t slot,
+		     const struct skerry_flow_slot *value);
+	/*
+	 * Revoke: lower `granted` to `position`, fence, and see whether the
+	 * library is busy. 0: all records published so far have been given
+	 * to flow_record() and no other will rely on the old value;
+	 * -EAGAIN: busy, ask again later.
+	 */
+	int (*revoke)(void *data, uint32_t program, uint32_t slot,
+		      uint64_t position);
+	/*
+	 * Write a record into the program's message ring of that channel.
+	 * There is room: it was granted. -ENOTCONN: the program is gone.
+	 */
+	int (*deliver)(void *data, uint32_t program, uint32_t channel,
+		       const struct skerry_frame *record,
+		       struct core_bytes extensions, struct core_bytes payload);
+	/* Free bytes in that ring now (0: no such program). */
+	uint64_t (*ring_room)(void *data, uint32_t program, uint32_t channel);
+	/* Tell the program to ask for attention when it frees ring space. */
+	void (*want_space)(void *data, uint32_t program, uint32_t channel);
+	/* Reassembly memory the program has given back, in all. */
+	uint64_t (*reassembly_freed)(void *data, uint32_t program);
+	/* Queue a frame on a lane. -ENOBUFS, -ENOTCONN. */
+	int (*send)(void *data, uint64_t lane, const struct skerry_frame *frame,
+		    struct core_bytes extensions, struct core_bytes payload);
+	/* Bytes waiting in that lane's queue. */
+	uint64_t (*queued)(void *data, uint64_t lane);
+	/*
+	 * Fast channels, receiving side: a fast lane was agreed on; make the
+	 * program's socket (if it has none) and tell the kernel. Returns 0
+	 * and the inflow is reachable, or -errno for the refusal.
+	 */
+	int (*fast_open)(void *data, uint64_t fast_id, uint32_t program,
+			 uint32_t channel, uint32_t inflow, uint32_t peer,
+			 const struct skerry_addr *sender);
+	void (*fast_close)(void *data, uint64_t fast_id);
+	/* An unpredictable number (fast-lane ids). */
+	uint64_t (*random)(void *data);
+	/*
+	 * A flow the library asked for is settled: error 0 (fast_id and
+	 * fast_target set on a fast channel) or -errno with a sentence.
+	 */
+	void (*opened)(void *data, uint32_t program, uint32_t correlation,
+		       uint32_t slot, int error, const char *text,
+		       uint64_t fast_id, uint32_t fast_inflow);
+};
+
+struct flow_limits {
+	uint32_t flows_max; /* each way */
+	uint32_t programs_max;
+	uint32_t endpoints_max;
+	uint32_t lanes_max; /* lanes with routes, all peers */
+	uint64_t lane_queue_bytes;
+	uint64_t credit_bytes; /* most for one flow */
+	uint64_t ring_bytes;
+};
+
+size_t flowtab_size(const struct flow_limits *limits);
+struct flowtab *flowtab_init(void *memory, const struct flow_limits *limits,
+			     const struct flow_ops *ops, void *ops_data);
+
+/* ---- routes, from OP_ROUTE and OP_PEER -------------------------------- */
+
+/*
+ * `lane` carries (peer, channel, index) from now on; flows of that place
+ * are opened on it. parallelism: lanes agreed for (peer, channel).
+ */
+int flow_route(struct flowtab *tab, uint32_t peer, uint64_t peer_incarnation,
+	       uint8_t channel, uint8_t index, uint8_t parallelism,
+	       uint64_t lane, uint64_t now_ns);
+/* The lane is dead: its flows are DOWN (-ENOTCONN) until a route comes;
+ * what was received on it stays valid. */
+void flow_lane_gone(struct flowtab *tab, uint64_t lane, uint64_t now_ns);
+/* The peer is no member any more, or came back as another incarnation: its
+ * flows end, what is unknown is reported as uncertain. */
+void flow_peer_gone(struct flowtab *tab, uint32_t peer, int error,
+		    uint64_t now_ns);
+/* The lane's queue has drained: more credit can be shown. */
+void flow_lane_writable(struct flowtab *tab, uint64_t lane, uint64_t now_ns);
+
+/* ---- programs --------------------------------------------------------- */
+
+/* instance: the library's random id. */
+int flow_program(struct flowtab *tab, uint32_t program,
+		 const uint8_t instance[16]);
+/* Its endpoints, flows and inflows end; senders are told. */
+void flow_program_gone(struct flowtab *tab, uint32_t program, uint64_t now_ns);
+/* -EADDRINUSE, -ENOSPC. */
+int flow_endpoint(struct flowtab *tab, uint32_t program, const char *endpoint,
+		  uint64_t now_ns);
+int flow_endpoint_gone(struct flowtab *tab, uint32_t program,
+		       const char *endpoint, uint64_t now_ns);
+/* The program attached again and knows this inflow up to next_sequence. */
+int flow_frontier(struct flowtab *tab, uint32_t program,
+		  const uint8_t sender_instance[16], uint64_t flow_id,
+		  uint64_t next_sequence);
+
+#define FLOW_PEER_SELF CORE_PEER_SELF
+
+struct flow_open {
+	uint32_t program;
+	uint32_t correlation; /* given back in ops->opened */
+	uint64_t flow_id; /* the library's */
+	uint32_t peer; /* or FLOW_PEER_SELF */
+	uint8_t channel;
+	bool datagram; /* the channel is a fast one */
+	bool keyed;
+	uint64_t partition_key;
+	const char *endpoint;
+	uint64_t next_sequence;
+	struct skerry_addr fast_source; /* the program's own socket */
+};
+/*
+ * Reserve a slot; it becomes OPEN by and by (ops->slot, ops->opened tell).
+ * 0 and the slot, -ENOSPC. The lane: key mod parallelism, or
+ * hash(instance, endpoint) mod parallelism.
+ */
+int flow_open(struct flowtab *tab, const struct flow_open *open,
+	      uint64_t now_ns, uint32_t *ret_slot);
+void flow_close(struct flowtab *tab, uint32_t program, uint32_t slot);
+
+/*
+ * A record the program wrote into its message ring of `channel`: DATA, WANT,
+ * SYNC or CLOSE, already bounded to the ring (frame.length bytes are there,
+ * header_length <= length). -EPROTO with a sentence in *ret_why: the program
+ * lies and must be detached.
+ */
+int flow_record(struct flowtab *tab, uint32_t program, uint32_t channel,
+		const struct skerry_frame *record, struct core_bytes extensions,
+		struct core_bytes payload, uint64_t now_ns,
+		const char **ret_why);
+/* The program freed ring space (or reassembly memory) on that channel. */
+void flow_ring_space(struct flowtab *tab, uint32_t program, uint32_t channel,
+		     uint64_t now_ns);
+
+/* ---- lanes ------------------------------------------------------------ */
+
+/*
+ * A frame of types 0x10..0x17 from a lane that has a route (peer, channel).
+ * -EPROTO: malformed, close the lane; what is merely unknown or late is
+ * dropped and counted.
+ */
+int flow_frame(struct flowtab *tab, uint64_t lane, uint32_t peer,
+	       uint8_t channel, const struct skerry_frame *frame,
+	       struct core_bytes extensions, struct core_bytes payload,
+	       uint64_t now_ns, const char **ret_why);
+
+/* A fast datagram that the kernel left to the agent: deliver it through the
+ * ring if there is room, else drop and count. */
+int flow_fast(struct flowtab *tab, uint64_t fast_id, uint64_t sequence,
+	      const struct skerry_addr *sender, struct core_bytes payload,
+	      uint64_t now_ns);
+
+/* ---- time and tables -------------------------------------------------- */
+
+/* Revoke idle grants, expire waiting opens and kept frontiers. Returns when
+ * to call again (UINT64_MAX: no need). */
+uint64_t flow_tick(struct flowtab *tab, uint64_t now_ns);
+
+struct flow_counters {
+	uint64_t sent_messages, received_messages;
+	uint64_t lost_reported, refused, late_frames, fast_dropped;
+	uint32_t flows_out, flows_in, endpoints;
+};
+void flow_counters(const struct flowtab *tab, struct flow_counters *ret);
+/* Rows for "endpoints" and "flows": called once a row with TLVs. */
+typedef void flow_row_fn(void *data, const void *row, size_t size_bytes);
+void flow_endpoints(const struct flowtab *tab, flow_row_fn *function,
+		    void *data);
+
+#endif

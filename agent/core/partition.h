@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * partition.h - the registry of partitions: what is cut, by whom, for how
+ * long, and who has it in force. Knows nothing of overlay or detector, and
+ * they know nothing of it: a cut is felt, not read.
+ *
+ * An entry: reference, name, origin, shape, grudge, participants, remaining
+ * duration; state active < resolved; merging takes the larger. The grudge is
+ * a list of components (sets of node names; one may be "everybody else"):
+ * nodes of different components are cut from each other; one-way: only
+ * packets from the first component to the others.
+ *
+ * Entries travel on the partition port to each participant, repeated until
+ * acknowledged, in numbered chunks when larger than a datagram.
+ */
+#ifndef SKERRY_PARTITION_H
+#define SKERRY_PARTITION_H
+
+#include "codec.h"
+#include "event.h"
+#include "rng.h"
+
+/* What the registry needs from the core around it. */
+struct partition_env {
+	void *data;
+	/* The i-th known node, self included, in name order; false: no more.
+	 * peer is CORE_PEER_SELF for ourselves. */
+	bool (*node)(void *data, size_t i, const char **ret_name,
+		     uint32_t *ret_peer);
+	/* Overlay hops from origin: the names within ttl (on the full mesh:
+	 * everybody for ttl >= 1). */
+	bool (*within)(void *data, const char *origin, uint32_t ttl,
+		       const char *name);
+	/* To the partition port of that node; at most
+	 * SKERRY_PARTITION_DATAGRAM_MAX_BYTES less header and MAC. */
+	int (*datagram)(void *data, const char *name, struct core_bytes body);
+	void (*cut_add)(void *data, const struct core_cut *cut);
+	void (*cut_del)(void *data, uint32_t handle);
+	void (*cut_commit)(void *data, uint64_t generation);
+	void (*answer)(void *data, uint32_t program, uint32_t correlation,
+		       int error, const char *reason, struct core_bytes tlvs);
+	void (*log)(void *data, enum core_log_level level, const char *event,
+		    const char *text, struct core_bytes tlvs);
+};
+
+struct partition_limits {
+	uint32_t partitions_max;
+	uint32_t members_max;
+	uint32_t rules_max;
+};
+
+struct partition;
+
+size_t partition_size(const struct partition_limits *limits);
+struct partition *partition_init(void *memory,
+				 const struct partition_limits *limits,
+				 const struct partition_env *env,
+				 const struct core_config *config,
+				 uint64_t seed);
+/* Changed settings (name, cut_max_ms, cut_share_percent). */
+void partition_configure(struct partition *p, const struct core_config *config);
+
+/* SKERRY_CMD_INJECT, _RESOLVE. Answers through env->answer, now or later. */
+void partition_command(struct partition *p, const struct core_event *event);
+/* An authenticated body from the partition port of that node. */
+int partition_datagram(struct partition *p, const char *from,
+		       struct core_bytes body, uint64_t now_ns,
+		       uint64_t wall_us);
+/* A node became known (or is back): it may have to be cut, and asked or told
+ * about the registry. */
+void partition_node(struct partition *p, const char *name, uint64_t now_ns);
+/* Its cuts are no more needed; it is no participant any more. */
+void partition_node_gone(struct partition *p, const char *name,
+			 uint64_t now_ns);
+void partition_cuts_applied(struct partition *p, uint64_t generation, int error,
+			    uint64_t now_ns);
+void partition_program_gone(struct partition *p, uint32_t program);
+/* Returns when to be called again. */
+uint64_t partition_tick(struct partition *p, uint64_t now_ns, uint64_t wall_us);
+/* False while a restarted node has not heard from the peers it asked (at
+ * most 2 s): no lane may be opened yet. */
+bool partition_settled(const struct partition *p);
+/* Rows for the query "partitions": one a (reference, participant). Writes
+ * from row *cursor on while they fit; false when there are more. */
+bool partition_rows(const struct partition *p, struct tlv_writer *w,
+		    size_t *cursor, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * maps.h - what the BPF maps hold. Shared by bpf/ and agent/run/kernel.c;
+ * what `bpftool map dump pinned` prints. Included after <linux/types.h> (or
+ * vmlinux.h) has given __u8 ... __u64.
+ *
+ * Enumerators are what people read in bpftool's output, so they are words.
+ * Times are CLOCK_BOOTTIME nanoseconds. Addresses are IPv6, IPv4 as
+ * ::ffff:a.b.c.d, network order; ports are host order.
+ */
+#ifndef SKERRY_MAPS_H
+#define SKERRY_MAPS_H
+
+#include "limits.h"
+
+#define SKERRY_MAPS_ABI 1
+
+struct skerry_meta {
+	__u32 abi;
+	__u32 active_rules; /* 0: one load and a branch */
+	__u64 lease_end_ns; /* rules without a deadline live until here */
+	__u64 next_rule; /* first id never used */
+	__u32 next_peer; /* first peer id never used; 0 is everybody */
+	__u32 port_base; /* this node's block */
+	__u64 incarnation;
+	__u64 boot_nonce;
+	__u32 generation; /* which inner maps are in force: 0 or 1 */
+	__u32 cidr_rules; /* entries in the CIDR table in force */
+	char node[64];
+};
+
+struct skerry_addr_key {
+	__u8 ip[16];
+	__u16 block; /* first port of the block */
+	__u16 zero;
+};
+
+struct skerry_addr_value {
+	__u32 peer;
+};
+
+enum skerry_peer_state {
+	PEER_UNKNOWN = 0,
+	PEER_UP,
+	PEER_SUSPECT,
+	PEER_DOWN,
+	PEER_LEFT,
+	PEER_SELF,
+};
+
+struct skerry_peer {
+	char node[64];
+	__u8 ip[16]; /* its first address */
+	__u16 block;
+	__u16 zero;
+	enum skerry_peer_state state;
+};
+
+struct skerry_conn_key {
+	__u8 local_ip[16];
+	__u8 remote_ip[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 protocol;
+};
+
+struct skerry_conn {
+	__u32 peer;
+	__u32 lane;
+	char channel[32];
+	__u64 sent_packets;
+	__u64 received_packets;
+	__u64 sent_bytes;
+	__u64 received_bytes;
+	__u32 round_trip_us;
+	__u32 retransmits;
+};
+
+enum skerry_scope {
+	SCOPE_NODE = 0,
+	SCOPE_HOST,
+	SCOPE_CGROUP,
+};
+
+enum skerry_direction {
+	DIRECTION_BOTH = 0,
+	DIRECTION_IN, /* from the peer to here */
+	DIRECTION_OUT, /* from here to the peer */
+};
+
+enum skerry_visibility {
+	VISIBILITY_WIRE = 0, /* like a pulled cable */
+	VISIBILITY_LOCAL, /* egress drop: the sender may see ENOBUFS */
+	VISIBILITY_REJECT,
+	VISIBILITY_SEVER,
+};
+
+/* Key: __u64 rule id, never used again. */
+struct skerry_rule {
+	__u8 reference[16];
+	__u32 peer; /* 0: everybody */
+	enum skerry_scope scope;
+	enum skerry_direction direction;
+	enum skerry_visibility visibility;
+	__u32 protocol; /* 0: all */
+	__u16 port_low, port_high; /* 0, 0: all */
+	__u32 loss_ppm; /* 1,000,000: all */
+	__u64 deadline_ns; /* 0: by lease */
+	__u64 since_ns;
+	char channel[32]; /* "": all */
+	struct bpf_timer timer;
+};
+
+/* Key: __u64 rule id. Per rule, both directions. */
+struct skerry_drop {
+	__u64 seen; /* packets judged by this rule */
+	__u64 dropped;
+	__u64 dropped_bytes;
+	__u64 leaked; /* arrived although declared cut */
+	__u64 first_ns;
+	__u64 last_ns;
+	__u64 expired_seen; /* matched after the deadline: passed */
+	__u64 late_fragments; /* later fragments that passed, useless */
+};
+
+/* Inner map of skerry_gen: peer id -> rules that name it. */
+struct skerry_ruleset {
+	__u64 rule[SKERRY_RULES_PER_PEER_MAX]; /* 0 ends the list */
+};
+
+/* Inner map of skerry_cidr, longest prefix match. */
+struct skerry_cidr_key {
+	__u32 prefix_bits;
+	__u8 ip[16];
+};
+
+/* Key: __u64 fast-lane id. */
+struct skerry_fast {
+	__u32 peer;
+	__u16 program_port; /* of the program's socket, in our block */
+	__u16 sender_port;
+	__u8 sender_ip[16];
+	__u8 local_ip[16]; /* where the sender addresses us; zero: any */
+	char channel[32];
+	__u64 packets;
+	__u64 bytes;
+	__u64 refused; /* wrong sender, no socket */
+};
+
+/* Key: __u32 peer id. */
+struct skerry_exempt {
+	__u64 tokens;
+	__u64 refilled_ns;
+	__u64 passed;
+	__u64 refused;
+};
+
+enum skerry_dev_role {
+	DEV_IGNORE = 0,
+	DEV_JUDGE_BOTH,
+	DEV_JUDGE_IN,
+	DEV_JUDGE_OUT,
+};
+
+/* Key: __u32 ifindex. */
+struct skerry_dev {
+	enum skerry_dev_role role;
+	char name[16];
+};
+
+/* skerry_reasons: __u32 enum skerry_reason -> __u64 packets (per CPU). */
+enum skerry_reason {
+	REASON_NOT_IP = 0,
+	REASON_SHORT, /* truncated header */
+	REASON_NOT_OURS, /* no known peer at both ends */
+	REASON_NO_RULE,
+	REASON_EXPIRED,
+	REASON_EXEMPT, /* partition port */
+	REASON_EXEMPT_REFUSED, /* partition port, over its rate */
+	REASON_LATE_FRAGMENT,
+	REASON_CUT,
+	REASON_FAST_ASSIGNED,
+	REASON_FAST_UNKNOWN, /* no such fast-lane id: dropped */
+	REASON_FAST_SENDER, /* wrong source: dropped */
+	REASON_FAST_NO_SOCKET, /* program's socket gone or connected away */
+	REASON_FAST_MIXED, /* several lanes in one packet: to the agent */
+	REASON_FAST_MALFORMED,
+	REASON_MAX,
+};
+
+enum skerry_kernel_event_kind {
+	EVENT_FIRST_DROP = 1,
+	EVENT_RULE_EXPIRED,
+	EVENT_LEASE_OUT,
+};
+
+struct skerry_kernel_event {
+	enum skerry_kernel_event_kind kind;
+	__u32 peer;
+	__u64 rule;
+	__u64 time_ns;
+};
+
+#endif
