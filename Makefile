@@ -58,7 +58,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 pic = $(patsubst %.c,$(B)/pic/%.o,$(1))
 
 # The library carries the core's codec and flow filter, nothing else of it.
-lib_core_src := agent/core/codec.c
+lib_core_src := agent/core/codec.c agent/core/ringbuf.c
 
 programs := $(if $(wildcard agent/main.c),$(B)/skerryd) \
 	$(if $(ctl_src),$(B)/skerryctl) \
