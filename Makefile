@@ -65,7 +65,10 @@ programs := $(if $(wildcard agent/main.c),$(B)/skerryd) \
 	$(if $(replay_src),$(B)/skerry-replay) \
 	$(if $(lib_src),$(B)/libskerry.a $(B)/libskerry.so.0 $(B)/skerry.pc)
 examples := $(patsubst tools/examples/%.c,$(B)/examples/%,$(example_src))
+demo_programs := $(patsubst tools/demo/%.c,$(B)/demo/%,$(wildcard tools/demo/*.c))
 benches := $(patsubst tools/bench/%.c,$(B)/bench/%,$(bench_src))
+test_programs := $(patsubst tests/programs/%.c,$(B)/tests/programs/%,$(wildcard tests/programs/*.c)) \
+	$(B)/tests/programs/mallocs.so
 tests_c := $(patsubst tests/%.c,$(B)/tests/%,$(test_src))
 
 .PHONY: all tests check test demo demo-down bench install clean format \
@@ -73,8 +76,8 @@ tests_c := $(patsubst tests/%.c,$(B)/tests/%,$(test_src))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(programs) $(examples) $(benches)
-tests: $(tests_c)
+all: $(programs) $(examples) $(demo_programs) $(benches)
+tests: $(tests_c) $(test_programs)
 
 # ---- BPF ------------------------------------------------------------------
 
@@ -153,6 +156,11 @@ $(B)/examples/%: tools/examples/%.c $(B)/libskerry.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c99 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(SAN) -Iinclude -o $@ $^
 
+$(B)/demo/%: tools/demo/%.c $(B)/libskerry.a
+	$(call say,CCLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^)
+
 $(B)/bench/%: tools/bench/%.c $(B)/libskerry.a
 	$(call say,CCLD,$@)
 	@mkdir -p $(@D)
@@ -181,6 +189,16 @@ $(B)/tests/%: tests/%.c $(KSELFTEST) $(test_libs)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-sign-compare -isystem $(B)/kselftest -Itests/lib \
 		$(LDFLAGS) -o $@ $< $(filter %.o %.a,$^) $(run_libs)
 
+$(B)/tests/programs/%: tests/programs/%.c $(B)/libskerry.a
+	$(call say,CCLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) -lpthread
+
+$(B)/tests/programs/mallocs.so: tests/preload/mallocs.c
+	$(call say,CCLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 $(CFLAGS) $(WARN) -Wno-missing-prototypes -shared -fPIC -o $@ $<
+
 check: all tests check-format
 	$(Q)tests/run --no-root $(B)
 
@@ -193,10 +211,10 @@ test:
 demo:
 	$(Q)tools/install-deps build
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory all
-	$(Q)tools/demo $(B)
+	$(Q)tools/demo/run $(B)
 
 demo-down:
-	$(Q)tools/demo --down
+	$(Q)tools/demo/run --down
 
 bench:
 	$(Q)tools/install-deps bench

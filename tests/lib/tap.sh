@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# tap.sh - what a test written in shell needs: hosts with agents (hosts.sh of
+# the demo), TAP lines, cleaning up whatever happens. Sourced first:
+#
+#   . "$(dirname "$0")/lib/tap.sh"
+
+cd "${SKERRY_SOURCE:-$(dirname "$0")/..}" || exit 1
+BUILD=${SKERRY_BUILD:-$PWD/build}
+HOSTS_PREFIX=t$$
+HOSTS_DIR=$(mktemp -d /tmp/skerry-test.XXXXXX)
+export HOSTS_PREFIX HOSTS_DIR BUILD
+export SKERRY_RUN_DIR=$HOSTS_DIR/run
+# shellcheck source=tools/demo/hosts.sh
+. tools/demo/hosts.sh
+PUMP=$BUILD/tests/programs/pump
+
+tap_count=0
+tap_failed=0
+tap_done() {
+	local f
+	trap - EXIT INT TERM
+	if [ $tap_failed -ne 0 ]; then
+		for f in "$HOSTS_DIR"/*.log; do
+			[ -e "$f" ] || continue
+			echo "# --- ${f##*/}"
+			tail -15 "$f" | sed 's/^/# /'
+		done
+	fi
+	hosts_clean
+	echo "1..$tap_count"
+	exit $((tap_failed > 0))
+}
+trap tap_done EXIT
+trap 'exit 130' INT TERM
+
+# check NAME COMMAND… - a test that passes when the command succeeds.
+check() {
+	local name=$1 output
+	shift
+	tap_count=$((tap_count + 1))
+	if output=$("$@" 2>&1); then
+		echo "ok $tap_count - $name"
+	else
+		tap_failed=$((tap_failed + 1))
+		echo "not ok $tap_count - $name"
+		echo "# failed: $*"
+		printf '%s\n' "$output" | head -20 | sed 's/^/#   /'
+	fi
+}
+# refuse NAME COMMAND… - passes when the command fails.
+refuse() {
+	local name=$1
+	shift
+	check "$name" not "$@"
+}
+not() { ! "$@"; }
+skip() {
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1 # SKIP $2"
+}
+die() {
+	tap_count=$((tap_count + 1))
+	tap_failed=$((tap_failed + 1))
+	echo "not ok $tap_count - $*"
+	exit 1
+}
+# between LOW VALUE HIGH
+between() {
+	echo "want $1 <= $2 <= $3"
+	[ -n "$2" ] && [ "$2" -ge "$1" ] && [ "$2" -le "$3" ]
+}
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+# pump I ARG… - the test's program against the agent of host I.
+pump() {
+	local i=$1
+	shift
+	SKERRY_NODE=$(host_name "$i") "$PUMP" "$@"
+}
+# value FILE WORD - the last "WORD N" line's number.
+value() { sed -n "s/^$2 \([0-9-]*\)\$/\1/p" "$1" | tail -1; }
+# json I QUERY-ARGS… -- EXPRESSION: python over the answer as `d`.
+json() {
+	local i=$1 args=()
+	shift
+	while [ "$1" != -- ]; do
+		args+=("$1")
+		shift
+	done
+	ctl "$i" --json "${args[@]}" |
+		python3 -c "import json,sys; d=json.load(sys.stdin); print($2)"
+}
+# Knock from block to block: TCP from a free port of host I's block to the
+# lanes' port of host J.
+knock() {
+	on_host "$1" "$BUILD/demo/transfer" knock "$(host_ip "$1")" \
+		"${3-17400}" "$(host_ip "$2")" 17280
+}
