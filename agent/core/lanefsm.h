@@ -17,7 +17,10 @@
  * ("skerry dialler 1", "skerry acceptor 1") and every byte both sides have
  * sent so far, in the order of the picture, up to the proof's own field.
  * Before the dialler's proof is verified the only reasons given are
- * `version` and `key`.
+ * `version` and `key`; malformed bytes are answered by nothing at all, and an
+ * acceptor says its preamble only after the dialler's. A proof is the last
+ * field of its frame; handshake frames have no flags, flow, sequence or
+ * extensions. skerry-wire(7) is the prose.
  */
 #ifndef SKERRY_LANEFSM_H
 #define SKERRY_LANEFSM_H
@@ -74,15 +77,34 @@ struct lanefsm_handler {
 	 * A frame of an established lane, header checked: length and header
 	 * length consistent, extensions well formed, no unknown critical one,
 	 * known type. PING, PONG answers, DRAIN, DRAINED, ERROR and handshake
-	 * frames are handled inside; PONG is also shown here.
+	 * frames are handled inside; PONG is also shown here. The header is a
+	 * copy in host order with correlation 0; extensions and payload lie
+	 * in what lanefsm_receive() was given, aligned to nothing.
 	 */
 	void (*frame)(void *data, const struct skerry_frame *frame,
 		      struct core_bytes extensions, struct core_bytes payload);
-	/* The peer began to drain: it will send no more DATA. */
+	/*
+	 * The peer began to drain: neither side sends DATA any more. DRAINED
+	 * is queued when this returns; the peer closes when it has read it.
+	 */
 	void (*draining)(void *data);
-	/* Everything the peer sent before its DRAINED is handled. */
+	/* Everything the peer sent before its DRAINED is handled, and it has
+	 * handled all of ours: the lane may be closed. */
 	void (*drained)(void *data);
-	/* The handshake or the lane is over; nothing more will come. */
+	/*
+	 * The handshake or the lane is over; nothing more will come. Called
+	 * once, also from within lanefsm_refuse(), lanefsm_duplicate() and
+	 * lanefsm_error(). What is in the queue (a REFUSE, DUPLICATE or ERROR
+	 * perhaps) is still to be written; the fsm must not be freed in here.
+	 * text is one line without control characters.
+	 *   LANE_END_REFUSED    error and text of the REFUSE, theirs or ours:
+	 *                       -EPROTONOSUPPORT "version", -EKEYREJECTED
+	 *                       "key", or what lanefsm_refuse() was given
+	 *   LANE_END_DUPLICATE  -EEXIST, generation_seen
+	 *   LANE_END_PROTOCOL   -EPROTO, what was wrong; or lanefsm_error()
+	 *   LANE_END_PEER       the peer sent ERROR: its error and text
+	 *   LANE_END_LOCAL      -ENOBUFS: the queue was too small
+	 */
 	void (*closed)(void *data, enum lane_end end, int error,
 		       uint64_t generation_seen, const char *text);
 };
@@ -91,15 +113,16 @@ struct lanefsm_config {
 	bool dialler;
 	const struct core_hmac *hmac; /* NULL: no key, proofs are empty */
 	uint8_t nonce[32]; /* fresh, unpredictable */
-	/* Dialler: sent in PROOF; copied. At most SKERRY_SPEC_MAX_BYTES. */
+	/* Dialler: sent in PROOF; copied. At most SKERRY_SPEC_MAX_BYTES and
+	 * 512 for what belongs to the lane. */
 	struct core_bytes details;
 };
 
 /* How many bytes to give to lanefsm_init(); aligned to 16. */
 size_t lanefsm_size(void);
 /*
- * queue and handler stay the caller's and must outlive the fsm. Writes the
- * preamble (and HELLO) into the queue.
+ * queue, hmac and handler stay the caller's and must outlive the fsm. A
+ * dialler writes preamble and HELLO into the queue, which has at least 4 KiB.
  */
 struct lanefsm *lanefsm_init(void *memory, const struct lanefsm_config *config,
 			     struct lane_queue *queue,
@@ -111,25 +134,45 @@ enum lanefsm_state lanefsm_state(const struct lanefsm *fsm);
 /*
  * Bytes from the peer, in any split. Consumes whole frames and returns how
  * many bytes; the rest (less than SKERRY_FRAME_MAX_BYTES) must be given
- * again in front of what comes next. -EPROTO: malformed; `closed` has been
- * called and an ERROR or REFUSE frame is in the queue where one is allowed.
+ * again in front of what comes next. -EPROTO: malformed, or of a wrong
+ * version or key; `closed` has been called and an ERROR or REFUSE frame is in
+ * the queue where one is allowed. A closed lane takes all and ignores it.
  */
 ssize_t lanefsm_receive(struct lanefsm *fsm, const void *data,
 			size_t size_bytes);
 
-/* The verdicts. details as in lanefsm_config; the dialler gives none. */
+/*
+ * The verdicts. details as in lanefsm_config; the dialler gives none.
+ * -EINVAL: not asked for one now; -ENOTCONN: closed meanwhile; -EMSGSIZE;
+ * -ENOBUFS. lanefsm_refuse() also ends a handshake that has not come so far
+ * (silently) or that waits for READY; error is a -errno.
+ */
 int lanefsm_admit(struct lanefsm *fsm, struct core_bytes details);
 int lanefsm_refuse(struct lanefsm *fsm, int error, const char *text);
 int lanefsm_duplicate(struct lanefsm *fsm, uint64_t generation_seen);
 
 /*
- * Queue a frame. length and header_length are computed here. -ENOBUFS: it
- * does not fit now; -ENOTCONN: not up, or DATA while draining.
+ * What a frame held was malformed to its reader (or the owner gives up):
+ * ERROR and closed(LANE_END_PROTOCOL). Allowed inside `frame`: the rest of
+ * what was received is then ignored. -ENOTCONN: closed already; -EINVAL.
  */
+int lanefsm_error(struct lanefsm *fsm, int error, const char *text);
+
+/*
+ * Queue a frame. length and header_length are computed here. -ENOBUFS: it
+ * does not fit now (the last LANEFSM_RESERVE_BYTES of the queue belong to
+ * DRAIN, DRAINED, PONG and ERROR); -ENOTCONN: not up, or DATA while draining;
+ * -EMSGSIZE; -EINVAL: a type that is not the owner's to send.
+ */
+#define LANEFSM_RESERVE_BYTES 512U
+
 int lanefsm_send(struct lanefsm *fsm, const struct skerry_frame *frame,
 		 struct core_bytes extensions, struct core_bytes payload);
 
-/* Close on purpose: DRAIN now; `drained` when the peer has answered. */
+/*
+ * Close on purpose: DRAIN now, no more DATA from here; `drained` when the
+ * peer has answered. 0 also when it was sent before; -ENOTCONN: not up.
+ */
 int lanefsm_drain(struct lanefsm *fsm);
 
 /*
