@@ -29,6 +29,7 @@ struct links_handler {
 	void (*addresses)(void *data);
 };
 
+/* Tells every device there is before it returns; addresses are asked for. */
 int links_open(const struct links_handler *handler, void *data,
 	       struct links **ret_links);
 void links_close(struct links *links);
