@@ -10,8 +10,28 @@
  * nodes of different components are cut from each other; one-way: only
  * packets from the first component to the others.
  *
- * Entries travel on the partition port to each participant, repeated until
- * acknowledged, in numbered chunks when larger than a datagram.
+ * Entries travel on the partition port to each known node, repeated until
+ * acknowledged, in numbered chunks when larger than a datagram; commands wait
+ * for participants alone. A node acknowledges when its own cuts are in the
+ * kernel (or lifted there). Each node ends an entry by itself when its time
+ * is over. A resolved entry is kept until all nodes known have it, or an
+ * hour, so that no late datagram brings it back.
+ *
+ * Nothing is sent and no cut is made but in partition_tick(): call it at the
+ * end of each step in which another function of this file was called, and
+ * when it said. One call asks for at most 33 operations on cuts, 24
+ * datagrams and 2 answers; what is more comes with the next.
+ *
+ * Bodies are TLVs, first SKERRY_K_KIND:
+ *	entry   reference, resolved, and when active: remaining_ms (absent:
+ *	        by lease), chunk, chunks, digest (of the whole), blob
+ *	part    reference, digest, chunk*: these chunks have arrived
+ *	ack     reference, resolved, error?: done, or cannot be done
+ *	ask     digest: do you have what I have?
+ *	answer  digest: this is mine; if it differs, entries follow
+ *	forget  reference: all know that it is resolved
+ * and the blobs of an entry joined are name, origin, shape, ttl, duration_ms,
+ * visibility, scope, one_way, components* (nested: name*, or all).
  */
 #ifndef SKERRY_PARTITION_H
 #define SKERRY_PARTITION_H
@@ -19,6 +39,9 @@
 #include "codec.h"
 #include "event.h"
 #include "rng.h"
+
+/* Longest body: fits a partition datagram with header, sender and MAC. */
+#define PARTITION_BODY_MAX_BYTES 1040U
 
 /* What the registry needs from the core around it. */
 struct partition_env {
@@ -32,7 +55,8 @@ struct partition_env {
 	bool (*within)(void *data, const char *origin, uint32_t ttl,
 		       const char *name);
 	/* To the partition port of that node; at most
-	 * SKERRY_PARTITION_DATAGRAM_MAX_BYTES less header and MAC. */
+	 * PARTITION_BODY_MAX_BYTES. An error is as good as a datagram lost:
+	 * it is sent again. */
 	int (*datagram)(void *data, const char *name, struct core_bytes body);
 	void (*cut_add)(void *data, const struct core_cut *cut);
 	void (*cut_del)(void *data, uint32_t handle);
@@ -51,6 +75,7 @@ struct partition_limits {
 
 struct partition;
 
+/* Memory is aligned to 16 and stays the caller's; nothing to free. */
 size_t partition_size(const struct partition_limits *limits);
 struct partition *partition_init(void *memory,
 				 const struct partition_limits *limits,
@@ -60,28 +85,44 @@ struct partition *partition_init(void *memory,
 /* Changed settings (name, cut_max_ms, cut_share_percent). */
 void partition_configure(struct partition *p, const struct core_config *config);
 
-/* SKERRY_CMD_INJECT, _RESOLVE. Answers through env->answer, now or later. */
+/*
+ * SKERRY_CMD_INJECT, _RESOLVE. Answers exactly once through env->answer, now
+ * or later: error 0 with `reference`, `participants` and, when the time was
+ * over, `missing`; else -errno with a sentence: -EACCES, -EPROTO malformed
+ * fields, -EINVAL, -EOPNOTSUPP visibility or scope, -EHOSTUNREACH a node not
+ * known, -EDQUOT a safeguard, -EEXIST same name and other spec, -ENOENT no
+ * such partition, -ENOSPC.
+ */
 void partition_command(struct partition *p, const struct core_event *event);
-/* An authenticated body from the partition port of that node. */
+/*
+ * An authenticated body from the partition port of that node. -EPROTO:
+ * malformed, nothing is changed; -ENOSPC: no room to remember that node.
+ */
 int partition_datagram(struct partition *p, const char *from,
 		       struct core_bytes body, uint64_t now_ns,
 		       uint64_t wall_us);
-/* A node became known (or is back): it may have to be cut, and asked or told
- * about the registry. */
+/* A node became known, has another peer number, or is up again: it may have
+ * to be cut, and is asked about its registry. env->node must have it. */
 void partition_node(struct partition *p, const char *name, uint64_t now_ns);
 /* Its cuts are no more needed; it is no participant any more. */
 void partition_node_gone(struct partition *p, const char *name,
 			 uint64_t now_ns);
+/* The commit of that generation is in the kernel, or has failed: then the
+ * cuts it added are taken back. */
 void partition_cuts_applied(struct partition *p, uint64_t generation, int error,
 			    uint64_t now_ns);
 void partition_program_gone(struct partition *p, uint32_t program);
-/* Returns when to be called again. */
+/* Returns when to be called again (UINT64_MAX: no need); not later than
+ * now_ns when there is more to do at once. */
 uint64_t partition_tick(struct partition *p, uint64_t now_ns, uint64_t wall_us);
-/* False while a restarted node has not heard from the peers it asked (at
- * most 2 s): no lane may be opened yet. */
+/*
+ * False until the first partition_tick(), and while a restarted node has not
+ * heard from the peers it asked (at most 2 s): no lane may be opened yet.
+ */
 bool partition_settled(const struct partition *p);
-/* Rows for the query "partitions": one a (reference, participant). Writes
- * from row *cursor on while they fit; false when there are more. */
+/* Rows for the query "partitions": one a (reference, participant), each a
+ * `rows` nest. Writes from row *cursor on while they fit; false when there
+ * are more. */
 bool partition_rows(const struct partition *p, struct tlv_writer *w,
 		    size_t *cursor, uint64_t now_ns);
 
