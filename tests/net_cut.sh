@@ -22,8 +22,7 @@ start_all() { # CONFIGURATION LINE…
 	host_config 4 "$@"
 	sed -i "s/^address = .*/address = $(host_ip 3)\nport = 17408/" \
 		"$dir/4.conf"
-	on_host 3 "$BUILD/skerryd" --config "$dir/4.conf" >>"$dir/4.log" 2>&1 &
-	echo $! >"$dir/4.pid"
+	host_agent 3 4
 	wait_for 5 ctl 4 status >/dev/null || die "agent 4"
 	hosts_join 4 || die "join"
 	wait_for 5 knows 1 4 || die "members"
@@ -42,8 +41,9 @@ round() { # tcx|clsact LINE…
 	local how=$1 began took listener sender pump4 send4
 	shift
 	start_all "$@"
-	on_host 3 python3 tests/lib/wire.py listen "$(host_ip 3)" 17370 \
-		>"$dir/listen" &
+	rm -f "$dir/listen" "$dir/send" "$dir/in" "$dir/out"
+	(exec nsenter --net="/run/netns/$(hosts_ns 3)" -- python3 tests/lib/wire.py listen "$(host_ip 3)" 17370 \
+		>"$dir/listen") &
 	listener=$!
 	wait_for 5 grep -q ready "$dir/listen" || die "listener"
 	rm -f "$dir/go"

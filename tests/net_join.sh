@@ -60,9 +60,7 @@ echo "# milliseconds: $(cat "$HOSTS_DIR/times" 2>/dev/null)"
 host_stop 8 KILL
 host_config 9
 sed -i "s/^name = $(host_name 9)/name = $(host_name 8)/" "$HOSTS_DIR/9.conf"
-on_host 9 "$BUILD/skerryd" --config "$HOSTS_DIR/9.conf" \
-	--join-contact "$(host_ip 1):17280" >"$HOSTS_DIR/9.log" 2>&1 &
-echo $! >"$HOSTS_DIR/9.pid"
+host_agent 9 9 --join-contact "$(host_ip 1):17280"
 moved() {
 	local i
 	for i in $(seq 7); do

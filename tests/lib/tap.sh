@@ -73,11 +73,13 @@ between() {
 }
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
-# pump I ARG… - the test's program against the agent of host I.
+# pump I ARG… - the test's program against the agent of host I. Only to be
+# run in the background: the process becomes the program, $! is its pid.
 pump() {
-	local i=$1
+	SKERRY_NODE=$(host_name "$1")
+	export SKERRY_NODE
 	shift
-	SKERRY_NODE=$(host_name "$i") "$PUMP" "$@"
+	exec "$PUMP" "$@"
 }
 # value FILE WORD - the last "WORD N" line's number.
 value() { sed -n "s/^$2 \([0-9-]*\)\$/\1/p" "$1" | tail -1; }

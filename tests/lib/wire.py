@@ -78,7 +78,7 @@ def send(source, target, port, flag):
         n_tcp += tcp.send(b"y" * 100)
         time.sleep(0.05)
     info = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    print("backoff", info[3] if len(info) > 3 else -1)
+    print("backoff", info[4])
     print("retransmits", struct.unpack_from("I", info, 100)[0])
     print("sent", n_tcp + 100, n_udp)
     sys.stdout.flush()

@@ -38,6 +38,7 @@ struct area {
 	struct skerry_mapping *map;
 	uint8_t *data; /* to the agent, mapped twice */
 	uint32_t size_bytes;
+	size_t mapping_bytes;
 	uint64_t tail;
 };
 
@@ -81,6 +82,7 @@ static int map_area(struct area *a, int fd, size_t size)
 	a->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (a->map == MAP_FAILED)
 		return -1;
+	a->mapping_bytes = size;
 	a->size_bytes = a->map->to_agent.size_bytes;
 	two = mmap(NULL, 2UL * a->size_bytes, PROT_NONE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -177,7 +179,7 @@ static void detach(struct gremlin *g)
 		if (areas[i]->data)
 			munmap(areas[i]->data, 2UL * areas[i]->size_bytes);
 		if (areas[i]->map)
-			munmap(areas[i]->map, areas[i]->map->mapping_bytes);
+			munmap(areas[i]->map, areas[i]->mapping_bytes);
 	}
 	close(g->wake);
 	close(g->fd);

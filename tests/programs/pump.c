@@ -8,20 +8,25 @@
  *
  * --size B --channel C --count N --seconds S --rate R (a second)
  * --nonblock --every MS (a line "second" each so often) --slow US (pause a
- * message)
+ * message) --mark N (in each message; a receiver counts others as bad)
+ * --rogue IP (a receiver connects its own datagram sockets there and sets
+ * what options it can)
  *
  * At the end it prints, one a line:
  *   sent N / received N / again N / bad N / error TEXT
  *   missing FROM TO   (receiver: numbers that never came, TO excluded)
  *   lost FROM TO U    (sender: as reported; U 1 when uncertain)
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <netinet/udp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +41,8 @@ struct options {
 	bool nonblock;
 	unsigned int every_ms;
 	unsigned int slow_us;
+	unsigned char mark;
+	const char *rogue;
 };
 
 static volatile sig_atomic_t stop;
@@ -101,6 +108,8 @@ static int pump_send(struct skerry *h, const struct options *o,
 			break;
 		if (o->size >= sizeof(sent))
 			memcpy(message, &sent, sizeof(sent));
+		if (o->size > sizeof(sent))
+			message[sizeof(sent)] = o->mark;
 		err = skerry_forward(h, node, endpoint, message, o->size,
 				     &opts);
 		if (err == -EAGAIN) {
@@ -138,6 +147,41 @@ static int pump_send(struct skerry *h, const struct options *o,
 	return err && err != -EAGAIN;
 }
 
+/* What a program can do to sockets it was given. */
+static void go_rogue(const char *ip)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	int fd, one = 1, type, sockets = 0;
+	socklen_t size;
+
+	to.sin_port = htons(17280);
+	inet_pton(AF_INET, ip, &to.sin_addr);
+	for (fd = 3; fd < 256; fd++) {
+		size = sizeof(type);
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+		    type != SOCK_DGRAM)
+			continue;
+		sockets++;
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+		setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
+		connect(fd, (struct sockaddr *)&to, sizeof(to));
+	}
+	printf("rogue %d\n", sockets);
+	fflush(stdout);
+}
+
+static bool is_damaged(const struct skerry_message *m, const struct options *o,
+		       uint64_t expected)
+{
+	const unsigned char *bytes = m->data;
+
+	return m->size_bytes != o->size || m->number < expected ||
+	       (o->size > sizeof(uint64_t) &&
+		bytes[sizeof(uint64_t)] != o->mark);
+}
+
 static int pump_receive(struct skerry *h, const struct options *o,
 			char **endpoints)
 {
@@ -166,7 +210,7 @@ static int pump_receive(struct skerry *h, const struct options *o,
 			printf("error %s\n", skerry_last_error(h));
 			return 1;
 		}
-		damaged = m.size_bytes != o->size || m.number < expected;
+		damaged = is_damaged(&m, o, expected);
 		if (m.number > expected)
 			printf("missing %llu %llu\n",
 			       (unsigned long long)expected,
@@ -174,6 +218,8 @@ static int pump_receive(struct skerry *h, const struct options *o,
 		expected = m.number + 1;
 		bad += damaged;
 		received++;
+		if (o->rogue && received == 100)
+			go_rogue(o->rogue);
 		skerry_release(h, &m);
 		if (o->slow_us)
 			usleep(o->slow_us);
@@ -189,6 +235,7 @@ static const struct option long_options[] = {
 	{ "count", 1, NULL, 'n' }, { "seconds", 1, NULL, 't' },
 	{ "rate", 1, NULL, 'r' },  { "nonblock", 0, NULL, 'b' },
 	{ "every", 1, NULL, 'e' }, { "slow", 1, NULL, 'w' },
+	{ "mark", 1, NULL, 'm' },  { "rogue", 1, NULL, 'R' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -229,6 +276,12 @@ int main(int argc, char **argv)
 			break;
 		case 'w':
 			o.slow_us = (unsigned int)atoi(optarg);
+			break;
+		case 'm':
+			o.mark = (unsigned char)atoi(optarg);
+			break;
+		case 'R':
+			o.rogue = optarg;
 			break;
 		default:
 			return 2;

@@ -75,15 +75,23 @@ END
 	done
 }
 
+# host_agent I J [FLAG…] - run agent J, that is J.conf, on host I.
+host_agent() {
+	local i=$1 j=$2
+	shift 2
+	# shellcheck disable=SC2086
+	(exec nsenter --net="/run/netns/$(hosts_ns "$i")" -- \
+		"${HOSTS_SKERRYD-$BUILD/skerryd}" --config "$HOSTS_DIR/$j.conf" \
+		${HOSTS_AGENT_FLAGS-} "$@" >>"$HOSTS_DIR/$j.log" 2>&1) &
+	echo $! >"$HOSTS_DIR/$j.pid"
+}
+
 # host_start I [FLAG…] - start the agent and wait until it answers.
 host_start() {
 	local i=$1 tries=0
 	shift
 	[ -e "$HOSTS_DIR/$i.conf" ] || host_config "$i"
-	# shellcheck disable=SC2086
-	on_host "$i" "${HOSTS_SKERRYD-$BUILD/skerryd}" --config "$HOSTS_DIR/$i.conf" \
-		${HOSTS_AGENT_FLAGS-} "$@" >>"$HOSTS_DIR/$i.log" 2>&1 &
-	echo $! >"$HOSTS_DIR/$i.pid"
+	host_agent "$i" "$i" "$@"
 	until ctl "$i" status >/dev/null 2>&1; do
 		tries=$((tries + 1))
 		if [ $tries -gt 100 ] ||

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two programs with a fast lane each on one channel, GRO forced: no foreign
+# datagram, and each receives all of its own. A rogue program takes nothing
+# from others. The same without the kernel's help, through the ring.
+# shellcheck source=tests/lib/tap.sh
+. "$(dirname "$0")/lib/tap.sh"
+dir=$HOSTS_DIR
+
+hosts_make 2 || die "hosts"
+for i in 1 2; do
+	on_host $i ethtool -K eth0 gro on rx-udp-gro-forwarding on \
+		rx-gro-list off >/dev/null 2>&1 ||
+		echo "# host $i: GRO cannot be forced on this kernel's veth"
+done
+fast_packets() { # assigned in the kernel, on host 2
+	ctl 2 --json kernel | tr -d ' \n' |
+		sed 's/.*"reason":"fast-assigned","count":\([0-9]*\).*/\1/'
+}
+round() { # NAME WANTED LINE…
+	local how=$1 wanted=$2 r s k
+	shift 2
+	rm -rf "$dir/state" "$dir/run"
+	for k in 1 2; do
+		host_config $k '[channel "ticks"]' 'transport = datagram' "$@"
+		host_start $k || die "agent $k"
+	done
+	hosts_join 2 || die "join"
+	r=() s=()
+	for k in 1 2 3; do
+		extra=()
+		[ $k -ne 3 ] || extra=(--rogue "$(host_ip 1)")
+		pump 2 receive "r$k" --mark $k --size 400 "${extra[@]}" \
+			>"$dir/r$k" &
+		r+=($!)
+		wait_for 5 grep -q ready "$dir/r$k" || die "receiver $k"
+	done
+	for k in 1 2 3; do
+		pump 1 send "$(host_name 2)" "r$k" --mark $k --size 400 \
+			--channel ticks --rate 4000 --seconds 4 >"$dir/s$k" &
+		s+=($!)
+	done
+	wait "${s[@]}"
+	sleep 0.5
+	check "$how: demultiplexed in the kernel: $wanted" \
+		test "$([ "$(fast_packets)" -gt 10000 ] && echo yes || echo no)" \
+		= "$wanted"
+	kill "${r[@]}"
+	wait "${r[@]}"
+	for k in 1 2; do
+		check "$how: $k sent at its rate" between 12000 \
+			"$(value "$dir/s$k" sent)" 16100
+		check "$how: $k got all of its own" test \
+			"$(value "$dir/r$k" received)" = \
+			"$(value "$dir/s$k" sent)"
+		check "$how: $k got nothing foreign or damaged" test \
+			"$(value "$dir/r$k" bad)" = 0
+	done
+	if [ "$wanted" = yes ]; then
+		check "$how: the rogue had a socket to play with" \
+			between 1 "$(value "$dir/r3" rogue)" 10
+	fi
+	host_stop 1
+	host_stop 2
+}
+round kernel yes
+round clsact yes '[kernel]' 'disable = tcx'
+round ring no '[kernel]' 'disable = sk_assign'
