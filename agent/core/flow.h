@@ -4,17 +4,107 @@
  * Numbers, credit, resume with exact loss. Called by the driver for each
  * ring record and each lane frame; free of system calls and deterministic.
  *
- * Credit. A flow's sender may send up to a granted position. The receiving
+ * CREDIT. A flow's sender may send up to a granted position. The receiving
  * side grants out of the free space of the receiving program's ring, never
  * more in total than is free; the sending side shows the library
  *     min(receiver's grant, its share of the lane's queue)
  * so a record that a library may write always fits into the lane's queue
  * and into the far ring: nothing waits in between, nothing is refused late.
- * Costs are SKERRY_COST(record length), the same in rings and on lanes.
+ * Costs are SKERRY_COST(record length) of DATA records, the same in rings
+ * and on lanes; no other record costs anything.
  *
- * Life of an outgoing flow: OPENING (FLOW_OPEN sent, or no lane yet) - OPEN
- * (RESUME received) - DOWN (lane lost; opened again by itself when a lane
- * comes) - CLOSED (refused, closed, peer gone).
+ * LIFE of an outgoing flow, as its slot shows it: OPENING (no lane yet, or
+ * FLOW_OPEN is under way) - OPEN - DOWN (lane lost; opened again by itself
+ * when a lane comes; OPENING again when there is one already) - CLOSED
+ * (refused, or the peer is gone). ops->opened is called once: with an error
+ * the slot is free already and there is nothing to close; with 0 the slot is
+ * the library's until it closes it, whatever the agent shows in it.
+ *
+ * WHAT A LIBRARY DOES (one that does not is detached):
+ *
+ * Positions. It counts the cost of every DATA record it ever wrote to this
+ *   flow, thrown away or not, from 0 at FLOW_OPEN. A DATA record may be
+ *   written while the slot is OPEN, its correlation is the slot's epoch, and
+ *   the count after it is at most slot.granted; slot, epoch and granted are
+ *   looked at inside the busy section (ring.h). slot.base is only shown for
+ *   people: granted is absolute, nothing needs to be added to it.
+ * Numbers. Messages are numbered from 1 on, one after the other; each
+ *   fragment of a message has the message's number.
+ * Epochs. The first epoch of a slot is 1 or more: a slot used a second time
+ *   goes on counting, so "another epoch than I know" is the only test. Seen
+ *   another epoch with state OPEN, the library compares `expected` with its
+ *   next number: everything in [expected, next) is lost, exactly; then it
+ *   writes SYNC(correlation = epoch, sequence = next number) at once, also
+ *   when it has nothing to send, and forgets its outstanding WANT. It may
+ *   take the next number back to `expected` and send what it still has a
+ *   second time (a large message that was under way, say). SYNC may be left
+ *   out when this is the first epoch of the flow and expected is its next
+ *   number. Before the SYNC no credit is shown in that epoch, and a DATA
+ *   record is a protocol error. A message that was begun and not finished
+ *   when the epoch changed is one of the lost.
+ * Old epochs. Records that were written with an older epoch, or when the
+ *   slot was no longer OPEN, are thrown away by the agent, silently: the
+ *   next epoch's `expected` (or CLOSED) covers them.
+ * WANT(correlation = epoch, sequence = position): written when the credit
+ *   does not cover the next record, and ahead of time when less than half of
+ *   SKERRY_FLOW_CREDIT_BYTES is left, with position = count +
+ *   SKERRY_FLOW_CREDIT_BYTES. It stays in force until granted reaches it;
+ *   what is granted may be less, but always a whole record or fragment
+ *   (SKERRY_FRAME_MAX_BYTES). When granted is seen LOWER than before, credit
+ *   was taken back and every WANT before that is void: write it again when
+ *   something is to be sent.
+ * Large messages (more than SKERRY_FRAGMENT_BYTES, up to
+ *   SKERRY_MESSAGE_MAX_BYTES): the library writes WANT with the extension
+ *   SKERRY_K_TOTAL_BYTES (u64, the payload bytes of the whole message) and
+ *   then no DATA to this flow before slot.large == the message's number
+ *   (read inside the busy section, with granted). The first fragment has
+ *   flag MORE and the same extension SKERRY_K_TOTAL_BYTES, the others flag
+ *   CONT, all but the last MORE; each payload is 1 .. SKERRY_FRAGMENT_BYTES,
+ *   their sum is the total. While it goes on, plain WANTs ask for credit.
+ *   Seen a lower granted, the library writes the WANT with the total again,
+ *   as any other. A library that gives the message up after that WANT closes
+ *   the flow: what was allowed is for that total alone.
+ * Whole messages carry 0 .. SKERRY_FRAGMENT_BYTES and no extension.
+ * CLOSED. [slot.expected, next number) did not arrive; with flag
+ *   SKERRY_SLOT_UNCERTAIN (the peer is gone, or forgot) some of it may have.
+ *   The library writes CLOSE. It may open a new flow with a new flow_id from
+ *   number 1; or, to learn exactly what arrived at a peer that came back,
+ *   the same flow_id with its next number: `expected` then tells.
+ * CLOSE goes through the message ring, behind the flow's DATA; after it the
+ *   slot is not the library's any more. The command FLOW_CLOSE is for flows
+ *   of a fast channel, which have no DATA in a ring.
+ * After the agent restarted: FRONTIERs first, then REGISTER, then flows with
+ *   FLOW_OPEN (same flow_id, next_sequence = next number). An answer
+ *   -ECONNRESET to that: the receiver does not know the flow any more, what
+ *   is not known to have arrived is uncertain; open with a new flow_id.
+ *
+ * Receiving: INFLOW announces a number (< SKERRY_FLOWS_PER_PROGRAM_MAX, the
+ *   same number space for all rings of a program); the same (program,
+ *   flow_id) may be announced again after an agent's restart and then goes
+ *   on. INFLOW_SKIP(sequence): the next message has that number, an
+ *   unfinished one is dropped (its sequence may be what was expected
+ *   anyway). INFLOW_GONE: the flow is over, its unfinished message dropped;
+ *   complete ones before it stay valid. Reassembly: at the first fragment of
+ *   a message its total counts as used; the library adds the total to
+ *   reassembly_freed_bytes when the message is released or dropped, and
+ *   wakes the agent when agent_wants_space is set.
+ *
+ * BETWEEN AGENTS. frame.flow is made by the flow's sender: low 16 bits an
+ * index, high 16 bits a generation that makes a reused index distinct; the
+ * receiver gives the whole back. Payload TLVs:
+ *   FLOW_OPEN(sequence = next number): program, flow_id, endpoint,
+ *     want_bytes, from_sequence (all below is known to have arrived or was
+ *     reported; 0: not known); on a fast channel, through the membership
+ *     lane, also channel and fast_source. A receiver that does not remember
+ *     the flow takes it only when from_sequence is the next number, else
+ *     refuses with -ECONNRESET: so what it remembers is complete
+ *   FLOW_REFUSE(sequence = next expected, 0: not known): error, reason
+ *   RESUME(sequence = next expected): fast_id and slot on a fast channel
+ *   CREDIT WANT, GRANT: total_bytes as extension: a large message is asked
+ *     for, is allowed
+ *   ACK(sequence): everything below is delivered; sent beside grants
+ * REVOKE makes every WANT before the KEPT void. KEPT = bytes sent. A frame of
+ * a flow that is not known (any more) is late: dropped and counted.
  *
  * A flow to this node itself has no lane: both ends meet in here.
  */
@@ -27,16 +117,26 @@
 
 struct flowtab;
 
-/* What the flow table asks of its owner. All bytes are borrowed. */
+/*
+ * What the flow table asks of its owner. All bytes are borrowed. None of
+ * these may call back into the flow table, but revoke, which calls
+ * flow_record(). What goes wrong there (a program that lies) must wait until
+ * the flow table has returned.
+ */
 struct flow_ops {
-	/* Publish a slot to its program (an epoch's fields, or `granted`). */
+	/*
+	 * Publish a slot to its program: all fields but pad, `epoch` last
+	 * (release); when nothing but `granted` differs storing that is
+	 * enough. Wake the program if it waits.
+	 */
 	void (*slot)(void *data, uint32_t program, uint32_t slot,
 		     const struct skerry_flow_slot *value);
 	/*
 	 * Revoke: lower `granted` to `position`, fence, and see whether the
-	 * library is busy. 0: all records published so far have been given
-	 * to flow_record() and no other will rely on the old value;
-	 * -EAGAIN: busy, ask again later.
+	 * library is busy. 0: not busy, and after that all records published
+	 * in the message ring of that slot's channel have been given to
+	 * flow_record(), so no other will rely on the old value; -EAGAIN:
+	 * busy, ask again later.
 	 */
 	int (*revoke)(void *data, uint32_t program, uint32_t slot,
 		      uint64_t position);
@@ -47,9 +147,14 @@ struct flow_ops {
 	int (*deliver)(void *data, uint32_t program, uint32_t channel,
 		       const struct skerry_frame *record,
 		       struct core_bytes extensions, struct core_bytes payload);
-	/* Free bytes in that ring now (0: no such program). */
+	/*
+	 * Free bytes in that ring now (0: no such program). A program that
+	 * has no rings of that channel yet gets them, and the offer, now.
+	 * Nothing but deliver() may write DATA, INFLOW.. records there.
+	 */
 	uint64_t (*ring_room)(void *data, uint32_t program, uint32_t channel);
-	/* Tell the program to ask for attention when it frees ring space. */
+	/* Tell the program to ask for attention when it frees ring space or
+	 * reassembly memory; flow_ring_space() then. */
 	void (*want_space)(void *data, uint32_t program, uint32_t channel);
 	/* Reassembly memory the program has given back, in all. */
 	uint64_t (*reassembly_freed)(void *data, uint32_t program);
@@ -76,18 +181,31 @@ struct flow_ops {
 	void (*opened)(void *data, uint32_t program, uint32_t correlation,
 		       uint32_t slot, int error, const char *text,
 		       uint64_t fast_id, uint32_t fast_inflow);
+	/* A peer's name, or this node's for FLOW_PEER_SELF; NULL: unknown. */
+	const char *(*peer_name)(void *data, uint32_t peer);
+	/* Channels travel by name. channel_find: the index here of a channel
+	 * with transport = datagram, or -ENOENT. */
+	const char *(*channel_name)(void *data, uint8_t channel);
+	int (*channel_find)(void *data, const char *name);
 };
 
 struct flow_limits {
 	uint32_t flows_max; /* each way */
 	uint32_t programs_max;
 	uint32_t endpoints_max;
-	uint32_t lanes_max; /* lanes with routes, all peers */
+	uint32_t lanes_max; /* lanes, all peers */
+	/* What flows may fill of a lane's queue. What else the owner queues
+	 * there needs room of its own on top of this. */
 	uint64_t lane_queue_bytes;
 	uint64_t credit_bytes; /* most for one flow */
 	uint64_t ring_bytes;
 };
 
+/*
+ * The memory must be zero; it is the caller's, aligned to 64, and is only
+ * touched as flows come (so give it fresh from mmap). flows_max is at most
+ * 65,536. Nothing to free.
+ */
 size_t flowtab_size(const struct flow_limits *limits);
 struct flowtab *flowtab_init(void *memory, const struct flow_limits *limits,
 			     const struct flow_ops *ops, void *ops_data);
@@ -101,14 +219,27 @@ struct flowtab *flowtab_init(void *memory, const struct flow_limits *limits,
 int flow_route(struct flowtab *tab, uint32_t peer, uint64_t peer_incarnation,
 	       uint8_t channel, uint8_t index, uint8_t parallelism,
 	       uint64_t lane, uint64_t now_ns);
+/*
+ * The lane is being drained, by us or by the peer: nothing more is to go
+ * there. Its flows show no credit until the lane is gone and another has its
+ * place. (A route that is given to another lane says the same of the old
+ * one.) Call it before lanefsm_drain(), so that what programs have written
+ * goes out first.
+ */
+void flow_lane_drain(struct flowtab *tab, uint64_t lane, uint64_t now_ns);
 /* The lane is dead: its flows are DOWN (-ENOTCONN) until a route comes;
  * what was received on it stays valid. */
 void flow_lane_gone(struct flowtab *tab, uint64_t lane, uint64_t now_ns);
-/* The peer is no member any more, or came back as another incarnation: its
- * flows end, what is unknown is reported as uncertain. */
+/*
+ * The peer is no member any more: flows to it end, what is unknown is shown
+ * as uncertain. NOT for a peer that is merely down or came back as another
+ * incarnation under the same number: there flows go on when a route comes,
+ * and programs learn exactly what was lost.
+ */
 void flow_peer_gone(struct flowtab *tab, uint32_t peer, int error,
 		    uint64_t now_ns);
-/* The lane's queue has drained: more credit can be shown. */
+/* The lane's queue became shorter: more credit can be shown. Call it after
+ * each write to a socket; it costs nothing when nobody waits. */
 void flow_lane_writable(struct flowtab *tab, uint64_t lane, uint64_t now_ns);
 
 /* ---- programs --------------------------------------------------------- */
@@ -123,7 +254,8 @@ int flow_endpoint(struct flowtab *tab, uint32_t program, const char *endpoint,
 		  uint64_t now_ns);
 int flow_endpoint_gone(struct flowtab *tab, uint32_t program,
 		       const char *endpoint, uint64_t now_ns);
-/* The program attached again and knows this inflow up to next_sequence. */
+/* The program attached again and knows this inflow up to next_sequence.
+ * Before the program's endpoints are registered. -ENOSPC, -EINVAL. */
 int flow_frontier(struct flowtab *tab, uint32_t program,
 		  const uint8_t sender_instance[16], uint64_t flow_id,
 		  uint64_t next_sequence);
@@ -145,12 +277,16 @@ struct flow_open {
 };
 /*
  * Reserve a slot; it becomes OPEN by and by (ops->slot, ops->opened tell).
- * 0 and the slot, -ENOSPC. The lane: key mod parallelism, or
+ * 0 and the slot (set before ops->opened is called, which may be before this
+ * returns), -ENOSPC, -EINVAL. The lane: key mod parallelism, or
  * hash(instance, endpoint) mod parallelism.
  */
 int flow_open(struct flowtab *tab, const struct flow_open *open,
 	      uint64_t now_ns, uint32_t *ret_slot);
-void flow_close(struct flowtab *tab, uint32_t program, uint32_t slot);
+/* The command FLOW_CLOSE; calls ops->revoke so that what the library wrote
+ * before goes out first. -ENOENT: no such slot. */
+int flow_close(struct flowtab *tab, uint32_t program, uint32_t slot,
+	       uint64_t now_ns);
 
 /*
  * A record the program wrote into its message ring of `channel`: DATA, WANT,
@@ -187,8 +323,10 @@ int flow_fast(struct flowtab *tab, uint64_t fast_id, uint64_t sequence,
 /* ---- time and tables -------------------------------------------------- */
 
 /* Revoke idle grants, expire waiting opens and kept frontiers. Returns when
- * to call again (UINT64_MAX: no need). */
+ * to call again (UINT64_MAX: no need); every other call can bring that
+ * nearer, so look at flow_wake() before sleeping. */
 uint64_t flow_tick(struct flowtab *tab, uint64_t now_ns);
+uint64_t flow_wake(const struct flowtab *tab);
 
 struct flow_counters {
 	uint64_t sent_messages, received_messages;
@@ -196,7 +334,8 @@ struct flow_counters {
 	uint32_t flows_out, flows_in, endpoints;
 };
 void flow_counters(const struct flowtab *tab, struct flow_counters *ret);
-/* Rows for "endpoints" and "flows": called once a row with TLVs. */
+/* Rows for "endpoints": endpoint, program (its instance), received_messages,
+ * count (flows to it). Called once a row with TLVs. */
 typedef void flow_row_fn(void *data, const void *row, size_t size_bytes);
 void flow_endpoints(const struct flowtab *tab, flow_row_fn *function,
 		    void *data);

@@ -25,7 +25,7 @@ int bpf_pair_make(struct bpf_pair *pair)
 	if (pair->sender < 0 || pair->receiver < 0)
 		return -EADDRNOTAVAIL;
 	netsock_burst(pair->sender, &pair->to, 1);
-	return netsock_drain(pair->receiver, 500) == 1 ? 0 : -EHOSTUNREACH;
+	return netsock_arrived(pair->receiver, 1, 500) ? 0 : -EHOSTUNREACH;
 }
 
 void bpf_pair_free(struct bpf_pair *pair)

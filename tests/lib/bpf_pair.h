@@ -10,7 +10,7 @@
 #include "netns.h"
 
 #define BPF_PAIR_BASE 17280
-#define BPF_PAIR_QUIET_MS 80
+#define BPF_PAIR_QUIET_MS 60
 
 struct bpf_pair {
 	struct netns_lan lan;

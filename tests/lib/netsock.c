@@ -135,6 +135,15 @@ int netsock_drain(int fd, int wait_ms)
 	return count;
 }
 
+bool netsock_arrived(int fd, int count, int wait_ms)
+{
+	char data[2048];
+
+	while (count && netsock_receive(fd, data, sizeof(data), wait_ms) >= 0)
+		count--;
+	return !count;
+}
+
 int netsock_recverr(int fd, bool six)
 {
 	int one = 1;

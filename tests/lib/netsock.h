@@ -24,6 +24,8 @@ int netsock_send_segments(int fd, const struct skerry_addr *to,
 int netsock_burst(int fd, const struct skerry_addr *to, int count);
 /* How many datagrams come until none comes for wait_ms. */
 int netsock_drain(int fd, int wait_ms);
+/* Whether count datagrams come, each within wait_ms; does not wait longer. */
+bool netsock_arrived(int fd, int count, int wait_ms);
 /* One datagram within wait_ms: its size, or -errno. */
 int netsock_receive(int fd, void *data, size_t bytes, int wait_ms);
 /* The errno waiting in the error queue of an IP_RECVERR socket; 0: none. */

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* registry.c - see registry.h. */
+#include "registry.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "beat.h"
+#include "core_state.h"
+#include "partition.h"
+
+/* What one partition_tick() may ask for; with less room it waits. */
+#define REGISTRY_OPS 96U
+
+static bool env_node(void *data, size_t i, const char **ret_name,
+		     uint32_t *ret_peer)
+{
+	struct core *core = data;
+	struct member *member;
+	size_t at;
+
+	for (at = 0; (member = members_at(&core->members, at)); at++) {
+		if (!member->self && !member_counts(member))
+			continue;
+		if (i--)
+			continue;
+		*ret_name = member->name;
+		*ret_peer = member->self ? CORE_PEER_SELF
+					 : members_slot(&core->members, member);
+		return true;
+	}
+	return false;
+}
+
+static bool env_within(void *data, const char *origin, uint32_t ttl,
+		       const char *name)
+{
+	struct core *core = data;
+
+	if (!strcmp(origin, name))
+		return true;
+	/* Every member is a neighbour of every other one. */
+	return ttl >= 1 && core->overlay->distance(core, origin) >= 0 &&
+	       core->overlay->distance(core, name) >= 0;
+}
+
+static int env_datagram(void *data, const char *name, struct core_bytes body)
+{
+	struct core *core = data;
+	struct member *member = members_find(&core->members, name);
+
+	if (!member || !member_counts(member))
+		return -EHOSTUNREACH;
+	return datagram_send(core, member, SKERRY_PORT_PARTITION, body, NULL);
+}
+
+static void env_cut_add(void *data, const struct core_cut *cut)
+{
+	struct core *core = data;
+
+	update_op(&core->update, OP_CUT_ADD)->cut = *cut;
+}
+
+static void env_cut_del(void *data, uint32_t handle)
+{
+	struct core *core = data;
+
+	update_op(&core->update, OP_CUT_DEL)->cut.handle = handle;
+}
+
+static void env_cut_commit(void *data, uint64_t generation)
+{
+	struct core *core = data;
+
+	update_op(&core->update, OP_CUT_COMMIT)->token = generation;
+}
+
+static void env_answer(void *data, uint32_t program, uint32_t correlation,
+		       int error, const char *reason, struct core_bytes tlvs)
+{
+	struct core *core = data;
+	struct update *u = &core->update;
+	uint8_t head[SKERRY_REASON_MAX_BYTES + 64];
+	struct tlv_writer w;
+	struct core_op *op;
+	uint8_t *at;
+
+	tlv_writer_init(&w, head, sizeof(head));
+	if (error) {
+		tlv_put_s64(&w, SKERRY_K_ERROR, error);
+		if (reason)
+			tlv_put(&w, SKERRY_K_REASON, reason,
+				strnlen(reason, SKERRY_REASON_MAX_BYTES));
+	}
+	op = update_op(u, OP_ANSWER);
+	op->answer.program = program;
+	op->answer.correlation = correlation;
+	op->error = error;
+	at = update_alloc(u, w.used_bytes + tlvs.size_bytes);
+	if (!at)
+		return;
+	memcpy(at, head, w.used_bytes);
+	if (tlvs.size_bytes)
+		memcpy(at + w.used_bytes, tlvs.data, tlvs.size_bytes);
+	op->bytes.data = at;
+	op->bytes.size_bytes = w.used_bytes + tlvs.size_bytes;
+}
+
+static void env_log(void *data, enum core_log_level level, const char *event,
+		    const char *text, struct core_bytes tlvs)
+{
+	notice_tlvs(data, level, event, text, tlvs);
+}
+
+static struct partition_limits limits_of(const struct core_limits *limits)
+{
+	return (struct partition_limits) {
+		.partitions_max = limits->partitions_max,
+		.members_max = limits->members_max,
+		.rules_max = limits->rules_max,
+	};
+}
+
+size_t registry_size(const struct core_limits *limits)
+{
+	struct partition_limits own = limits_of(limits);
+
+	return partition_size(&own);
+}
+
+void registry_init(struct core *core, uint64_t seed)
+{
+	struct partition_limits limits = limits_of(&core->limits);
+	const struct partition_env env = {
+		.data = core,
+		.node = env_node,
+		.within = env_within,
+		.datagram = env_datagram,
+		.cut_add = env_cut_add,
+		.cut_del = env_cut_del,
+		.cut_commit = env_cut_commit,
+		.answer = env_answer,
+		.log = env_log,
+	};
+
+	core->partition = partition_init(core->partition_memory, &limits, &env,
+					 &core->config, seed);
+}
+
+/* Everything is done in partition_tick(), as its header asks. */
+static void touch(struct core *core)
+{
+	core->partition_at_ns = core->now_ns;
+	core_due(core, core->now_ns);
+}
+
+void registry_configure(struct core *core)
+{
+	partition_configure(core->partition, &core->config);
+	touch(core);
+}
+
+bool registry_settled(const struct core *core)
+{
+	return partition_settled(core->partition);
+}
+
+int registry_datagram(struct core *core, const char *from,
+		      struct core_bytes body)
+{
+	int rv = partition_datagram(core->partition, from, body, core->now_ns,
+				    core->wall_us);
+
+	touch(core);
+	return rv;
+}
+
+void registry_cuts_applied(struct core *core, uint64_t generation, int error)
+{
+	partition_cuts_applied(core->partition, generation, error,
+			       core->now_ns);
+	touch(core);
+}
+
+void registry_program_gone(struct core *core, uint32_t program)
+{
+	partition_program_gone(core->partition, program);
+	touch(core);
+}
+
+static void tell_members(struct core *core)
+{
+	struct members *m = &core->members;
+	uint32_t i;
+
+	for (i = 0; i < m->touched; i++) {
+		struct member *member = &m->slots[i];
+
+		/* The number must be known outside before a cut names it. */
+		if (member->greet && member_counts(member) &&
+		    member->peer_told) {
+			member->greet = false;
+			partition_node(core->partition, member->name,
+				       core->now_ns);
+			touch(core);
+		}
+		if (member->farewell && member->status == MEMBER_GHOST) {
+			member->farewell = false;
+			partition_node_gone(core->partition, member->name,
+					    core->now_ns);
+			touch(core);
+		}
+	}
+}
+
+void registry_flush(struct core *core)
+{
+	struct update *u = &core->update;
+
+	tell_members(core);
+	if (core->now_ns >= core->partition_at_ns) {
+		if (update_room(u) < REGISTRY_OPS) {
+			u->more = true;
+			return;
+		}
+		core->partition_at_ns =
+			partition_tick(core->partition, core->now_ns,
+				       core->wall_us);
+	}
+	if (core->partition_at_ns <= core->now_ns)
+		u->more = true;
+	else if (core->partition_at_ns != CORE_NEVER)
+		core_due(core, core->partition_at_ns);
+}
