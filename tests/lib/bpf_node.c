@@ -62,8 +62,8 @@ int bpf_node_open(struct kernel **ret_kernel, const char *node,
 	disable(&config, disabled);
 	ret = kernel_open(&config, ret_kernel, text);
 	if (ret)
-		printf("# kernel_open %s: %s: %s\n", node, strerror(-ret),
-		       text);
+		fprintf(stderr, "# kernel_open %s: %s: %s\n", node,
+			strerror(-ret), text);
 	return ret;
 }
 

@@ -65,8 +65,8 @@ static int shell(int netns, const char *command, char *out, int room)
 	if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
 		return -1;
 	if (WEXITSTATUS(status) && out == scratch)
-		printf("# %s: exit %d: %s\n", command, WEXITSTATUS(status),
-		       out);
+		fprintf(stderr, "# %s: exit %d: %s\n", command,
+			WEXITSTATUS(status), out);
 	return WEXITSTATUS(status);
 }
 
