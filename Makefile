@@ -41,7 +41,7 @@ PKGS := libuv libbpf jansson libcrypto libnl-3.0 libnl-route-3.0 libcap-ng \
 	libsystemd inih libxxhash
 pkg_cflags := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
-ALL_CFLAGS := -std=gnu17 $(CFLAGS) $(WARN) $(SAN) -Iinclude -Iagent -Iagent/core \
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(SAN) -Iinclude -Iagent -Iagent/core \
 	-I$(B)/gen $(pkg_cflags) -DSKERRY_VERSION_STRING='"$(VERSION)"' -MMD -MP
 LDFLAGS += $(SAN)
 

@@ -204,3 +204,16 @@ check "it comes back where it was" answers b
 check "without the kernel too" wait_for 10 members a up 2
 pss=$(awk '/^Pss:/ { print $2 }' "/proc/$(pid a)/smaps_rollup")
 check "an idle agent is small" between 100 "$pss" 16384
+
+# Cuts without the kernel: at the lane.
+agent c 17664 --no-kernel
+agent d 17792 --no-kernel
+check "two without the kernel join" ask d member join --wait --timeout 5s \
+	127.0.0.1:17664
+features=$(ask c --json status --features | tr -d ' \n')
+check "they say that they have no kernel cuts" grep -q \
+	'"kernel-cuts"\]*,"supported":false' <<<"$features"
+check "a cut at the lane" ask c cut d --for 6s
+check "is felt here" wait_for 5 members c down 1
+check "and there" wait_for 1 members d down 1
+check "and is over in time" wait_for 6 members c up 2

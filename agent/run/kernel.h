@@ -51,8 +51,9 @@ struct kernel_config {
 
 /*
  * Load, or adopt what an earlier agent of this node left pinned: its rules
- * stay in force, those without a deadline get now + 10 s, and only then is
- * the lease moved. -EBUSY: another agent holds the pins (its pid in *text);
+ * stay in force, those without a deadline get now + 10 s (none if the lease
+ * is out already), and only then is the lease moved. bpffs is mounted where
+ * it is absent. -EBUSY: another agent holds the pins (its pid in *text);
  * -EPERM; -EPROTO: pins of another layout. text: room for a sentence.
  */
 int kernel_open(const struct kernel_config *config, struct kernel **ret_kernel,
@@ -64,13 +65,18 @@ void kernel_close(struct kernel *k, bool clean);
 bool kernel_supported(const struct kernel *k, enum kernel_feature feature);
 
 /* Devices. role from <skerry/maps.h>. Attach at the head of tcx, or clsact;
- * always pinned. -ENODEV. Idempotent. */
+ * always pinned. -ENODEV. Idempotent; a second call may change the role. To
+ * ignore a device attaches nothing. */
 int kernel_attach(struct kernel *k, uint32_t ifindex, const char *name,
 		  enum skerry_dev_role role);
 int kernel_detach(struct kernel *k, uint32_t ifindex);
 
-/* Peers, by the core's number; the kernel's own ids are never reused and are
- * found again by name. */
+/*
+ * Peers, by the core's number; the kernel's own ids are never reused and are
+ * found again by name. The addresses' port is the first of the peer's block.
+ * The node itself is told of with state PEER_SELF (or CORE_PEER_SELF). A peer
+ * that is gone stays cut as long as a rule names it. -ENOSPC.
+ */
 int kernel_peer(struct kernel *k, uint32_t number, const char *name,
 		const struct skerry_addr *addresses, uint32_t address_count,
 		enum skerry_peer_state state);
@@ -78,9 +84,13 @@ void kernel_peer_gone(struct kernel *k, uint32_t number);
 /* The kernel's id of a peer; 0: none. */
 uint32_t kernel_peer_id(const struct kernel *k, uint32_t number);
 
-/* Cuts: staged, then committed all at once. A cut whose reference, peer and
+/*
+ * Cuts: staged, then committed all at once. A cut whose reference, peer and
  * direction an adopted rule already has takes that rule over. -ENOSPC: a
- * ninth rule for one peer, or too many. */
+ * ninth rule for one peer, or too many; -EEXIST: the handle is in use;
+ * -ENOENT: no such peer, or no such handle; -EOPNOTSUPP: a channel, or a
+ * visibility other than wire and local.
+ */
 int kernel_cut_add(struct kernel *k, const struct core_cut *cut,
 		   uint64_t now_mono_ns);
 int kernel_cut_del(struct kernel *k, uint32_t handle);
@@ -88,14 +98,17 @@ int kernel_cut_del(struct kernel *k, uint32_t handle);
  * Write rules and swap the inner map. On return no packet is judged by the
  * old rules any more; takes 10-20 ms, so the driver calls the two halves:
  * kernel_prepare() on the loop, kernel_swap() on the helper thread (it
- * touches nothing but file descriptors), kernel_settled() on the loop.
+ * touches nothing but file descriptors), kernel_settled() on the loop. Cuts
+ * may be staged meanwhile, for the next commit; -EBUSY: kernel_prepare()
+ * before the last one is settled.
  */
 int kernel_prepare(struct kernel *k);
 int kernel_swap(struct kernel *k);
 void kernel_settled(struct kernel *k, int error);
 
-/* Move the lease to now + lease_ms. Returns true when it had run out: rules
- * by lease were not in force meanwhile. */
+/* Move the lease to now + lease_ms, and sweep rules that have expired.
+ * Returns true when it had run out: rules by lease were not in force
+ * meanwhile, and are again now. */
 bool kernel_lease(struct kernel *k);
 
 /* The ledger of one cut. -ENOENT. */

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+/* Rules: staged, written, put in force by a swap, taken over, swept. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "kernel_impl.h"
+
+static struct kernel_rule_entry *rule_by_handle(const struct kernel *k,
+						uint32_t handle)
+{
+	uint32_t i;
+
+	for (i = 0; i < k->rule_count; i++) {
+		if (k->rules[i].has_handle && k->rules[i].handle == handle &&
+		    k->rules[i].wanted)
+			return &k->rules[i];
+	}
+	return NULL;
+}
+
+/* The ledger outlives its rule, until many others have gone after it. */
+void kernel_ledger_retire(struct kernel *k, uint64_t id)
+{
+	uint64_t *slot = &k->ledgers[k->ledger_next++ % SKERRY_LEDGERS_KEPT];
+
+	if (*slot)
+		bpf_map_delete_elem(k->fd[KMAP_DROPS], slot);
+	*slot = id;
+}
+
+static int timer_start(const struct kernel *k, uint64_t id)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &id,
+		    .ctx_size_in = sizeof(id));
+	int ret;
+
+	if (!k->supported[KERNEL_TIMER])
+		return 0;
+	ret = bpf_prog_test_run_opts(k->prog_expire, &opts);
+	return ret ? ret : (int)opts.retval;
+}
+
+int kernel_rule_write(struct kernel *k, struct kernel_rule_entry *rule)
+{
+	struct skerry_drop nothing = {};
+	int ret;
+
+	ret = bpf_map_update_elem(k->fd[KMAP_DROPS], &rule->id, &nothing,
+				  BPF_NOEXIST);
+	if (ret && ret != -EEXIST)
+		return ret == -E2BIG ? -ENOSPC : ret;
+	ret = bpf_map_update_elem(k->fd[KMAP_RULES], &rule->id, &rule->value,
+				  BPF_ANY);
+	if (ret)
+		return ret == -E2BIG ? -ENOSPC : ret;
+	rule->written = true;
+	rule->stale = false;
+	return timer_start(k, rule->id);
+}
+
+static uint64_t deadline_of(const struct core_cut *cut, uint64_t now_mono_ns,
+			    uint64_t now)
+{
+	if (!cut->deadline_ns)
+		return 0;
+	if (cut->deadline_ns <= now_mono_ns)
+		return now;
+	return now + (cut->deadline_ns - now_mono_ns);
+}
+
+static struct kernel_rule_entry *
+adopted_twin(const struct kernel *k, const struct core_cut *cut, uint32_t peer)
+{
+	struct kernel_rule_entry *rule;
+	uint32_t i;
+
+	for (i = 0; i < k->rule_count; i++) {
+		rule = &k->rules[i];
+		if (!rule->has_handle && rule->wanted && !rule->expired &&
+		    rule->value.peer == peer &&
+		    rule->value.direction == cut->direction &&
+		    memcmp(rule->value.reference, cut->reference, 16) == 0)
+			return rule;
+	}
+	return NULL;
+}
+
+static int rule_new(struct kernel *k, const struct core_cut *cut, uint32_t peer,
+		    struct kernel_rule_entry **ret_rule)
+{
+	struct kernel_rule_entry *rule;
+	uint32_t i, same = 0;
+	int ret;
+
+	for (i = 0; i < k->rule_count; i++) {
+		if (k->rules[i].wanted && k->rules[i].value.peer == peer)
+			same++;
+	}
+	if (same >= SKERRY_RULES_PER_PEER_MAX ||
+	    k->rule_count >= SKERRY_RULES_MAX)
+		return -ENOSPC;
+	ret = kernel_room((void **)&k->rules, k->rule_count, &k->rule_room,
+			  sizeof(*k->rules));
+	if (ret)
+		return ret;
+	rule = &k->rules[k->rule_count++];
+	memset(rule, 0, sizeof(*rule));
+	rule->id = k->meta->next_rule++;
+	kernel_meta_flush(k);
+	rule->wanted = true;
+	rule->value.peer = peer;
+	rule->value.direction = cut->direction;
+	memcpy(rule->value.reference, cut->reference, 16);
+	*ret_rule = rule;
+	return 0;
+}
+
+int kernel_cut_add(struct kernel *k, const struct core_cut *cut,
+		   uint64_t now_mono_ns)
+{
+	uint64_t now = kernel_boot_ns();
+	struct kernel_rule_entry *rule;
+	uint32_t peer = 0;
+	int ret;
+
+	if (k->none)
+		return 0;
+	if (cut->channel[0] || (cut->visibility != VISIBILITY_WIRE &&
+				cut->visibility != VISIBILITY_LOCAL))
+		return -EOPNOTSUPP;
+	if (cut->direction > DIRECTION_OUT)
+		return -EINVAL;
+	if (rule_by_handle(k, cut->handle))
+		return -EEXIST;
+	if (cut->peer != CORE_PEER_EVERYBODY) {
+		peer = kernel_peer_id(k, cut->peer);
+		if (!peer)
+			return -ENOENT;
+	}
+	rule = adopted_twin(k, cut, peer);
+	if (!rule) {
+		ret = rule_new(k, cut, peer, &rule);
+		if (ret)
+			return ret;
+		rule->value.since_ns = now;
+	}
+	rule->has_handle = true;
+	rule->handle = cut->handle;
+	rule->stale = true;
+	rule->value.scope = SCOPE_NODE;
+	rule->value.visibility = cut->visibility;
+	rule->value.loss_ppm = 1000000;
+	rule->value.deadline_ns = deadline_of(cut, now_mono_ns, now);
+	return 0;
+}
+
+static void rule_remove(struct kernel *k, struct kernel_rule_entry *rule)
+{
+	uint32_t peer = rule->value.peer;
+
+	if (rule->written) {
+		bpf_map_delete_elem(k->fd[KMAP_RULES], &rule->id);
+		kernel_ledger_retire(k, rule->id);
+	}
+	*rule = k->rules[--k->rule_count];
+	if (peer)
+		kernel_peer_tidy(k, peer);
+}
+
+int kernel_cut_del(struct kernel *k, uint32_t handle)
+{
+	struct kernel_rule_entry *rule;
+
+	if (k->none)
+		return 0;
+	rule = rule_by_handle(k, handle);
+	if (!rule)
+		return -ENOENT;
+	rule->wanted = false;
+	if (!rule->written)
+		rule_remove(k, rule);
+	return 0;
+}
+
+static void set_active(struct kernel *k, uint32_t active)
+{
+	skerry_store_release(&k->meta->active_rules, active);
+	kernel_meta_flush(k);
+}
+
+static uint32_t count_listed(const struct kernel *k)
+{
+	uint32_t i, count = 0;
+
+	for (i = 0; i < k->rule_count; i++)
+		count += k->rules[i].listed && !k->rules[i].expired;
+	return count;
+}
+
+static int compare_peers(const void *a, const void *b)
+{
+	const struct kernel_rule_entry *x =
+		*(const struct kernel_rule_entry **)a;
+	const struct kernel_rule_entry *y =
+		*(const struct kernel_rule_entry **)b;
+
+	if (x->value.peer != y->value.peer)
+		return x->value.peer < y->value.peer ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* The idle inner map: for each peer the rules that name it. */
+static int fill_idle(struct kernel *k, const struct kernel_rule_entry **list,
+		     uint32_t count)
+{
+	int fd = k->fd[KMAP_GEN0 + k->idle];
+	struct skerry_ruleset set;
+	uint32_t i, n, peer;
+	int ret;
+
+	ret = kernel_map_clear(fd, sizeof(uint32_t));
+	for (i = 0; !ret && i < count;) {
+		memset(&set, 0, sizeof(set));
+		peer = list[i]->value.peer;
+		for (n = 0; i < count && list[i]->value.peer == peer; i++) {
+			if (n < SKERRY_RULES_PER_PEER_MAX)
+				set.rule[n++] = list[i]->id;
+		}
+		ret = bpf_map_update_elem(fd, &peer, &set, BPF_ANY);
+	}
+	return ret == -E2BIG ? -ENOSPC : ret;
+}
+
+int kernel_prepare(struct kernel *k)
+{
+	const struct kernel_rule_entry **list = NULL;
+	struct kernel_rule_entry *rule;
+	uint32_t i, count = 0;
+	int ret = 0;
+
+	if (k->none)
+		return 0;
+	if (k->swapping)
+		return -EBUSY;
+	list = malloc((k->rule_count + 1) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	for (i = 0; !ret && i < k->rule_count; i++) {
+		rule = &k->rules[i];
+		rule->next = rule->wanted && !rule->expired;
+		if (!rule->next)
+			continue;
+		if (!rule->written || rule->stale)
+			ret = kernel_rule_write(k, rule);
+		list[count++] = rule;
+	}
+	if (ret)
+		goto out;
+	qsort(list, count, sizeof(*list), compare_peers);
+	ret = fill_idle(k, list, count);
+	if (ret)
+		goto out;
+	/* Before the swap, so that the first packet after it is judged. */
+	if (count > k->meta->active_rules)
+		set_active(k, count);
+	k->swapping = true;
+out:
+	free(list);
+	return ret;
+}
+
+int kernel_swap(struct kernel *k)
+{
+	uint32_t zero = 0;
+
+	if (k->none)
+		return 0;
+	/* The system call waits until no program runs with the old one. */
+	return bpf_map_update_elem(k->fd[KMAP_GEN], &zero,
+				   &k->fd[KMAP_GEN0 + k->idle], BPF_ANY);
+}
+
+void kernel_settled(struct kernel *k, int error)
+{
+	uint32_t i;
+
+	if (k->none)
+		return;
+	k->swapping = false;
+	if (!error) {
+		skerry_store_release(&k->meta->generation, k->idle);
+		k->idle = !k->idle;
+		for (i = 0; i < k->rule_count; i++)
+			k->rules[i].listed = k->rules[i].next;
+	}
+	for (i = 0; i < k->rule_count;) {
+		if (!k->rules[i].wanted && !k->rules[i].listed)
+			rule_remove(k, &k->rules[i]);
+		else
+			i++;
+	}
+	set_active(k, count_listed(k));
+}
+
+/*
+ * The data path lets packets pass from the deadline on; this only takes away
+ * what is left. With timers they have done it before.
+ */
+void kernel_rules_sweep(struct kernel *k, uint64_t now)
+{
+	uint64_t late = k->supported[KERNEL_TIMER] ? KERNEL_SECOND_NS : 0;
+	struct kernel_rule_entry *rule;
+	uint32_t i;
+
+	for (i = 0; i < k->rule_count;) {
+		rule = &k->rules[i++];
+		if (rule->expired || !rule->written ||
+		    !rule->value.deadline_ns ||
+		    rule->value.deadline_ns + late > now)
+			continue;
+		rule->expired = true;
+		bpf_map_delete_elem(k->fd[KMAP_RULES], &rule->id);
+		if (!rule->has_handle && !k->swapping) {
+			rule_remove(k, rule);
+			i--;
+		}
+	}
+	if (!k->swapping && k->meta->active_rules != count_listed(k))
+		set_active(k, count_listed(k));
+}
+
+/* The lease had run out, and timers may have taken rules by lease away. */
+void kernel_rules_revive(struct kernel *k)
+{
+	struct kernel_rule_entry *rule;
+	struct skerry_rule value;
+	uint32_t i;
+
+	for (i = 0; i < k->rule_count; i++) {
+		rule = &k->rules[i];
+		if (rule->written && rule->wanted && !rule->value.deadline_ns &&
+		    bpf_map_lookup_elem(k->fd[KMAP_RULES], &rule->id, &value))
+			kernel_rule_write(k, rule);
+	}
+}
+
+int kernel_drops(const struct kernel *k, uint32_t handle,
+		 struct skerry_drop *ret_drop)
+{
+	struct kernel_rule_entry *rule;
+	struct skerry_drop drop;
+	int ret;
+
+	if (k->none)
+		return -ENOENT;
+	rule = rule_by_handle(k, handle);
+	if (!rule || !rule->written)
+		return -ENOENT;
+	ret = bpf_map_lookup_elem(k->fd[KMAP_DROPS], &rule->id, &drop);
+	if (ret)
+		return ret;
+	*ret_drop = drop;
+	return 0;
+}
