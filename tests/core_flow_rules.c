@@ -231,6 +231,56 @@ TEST_F(rules, limits_are_refused_not_overrun)
 	ASSERT_EQ(0, counters.flows_in);
 }
 
+TEST_F(rules, numbers_of_inflows_come_back)
+{
+	struct flow_open open = opening(1, "0.0");
+	uint32_t i;
+
+	for (i = 0; i < 3000; i++) {
+		open.flow_id = i;
+		ASSERT_EQ(0, flow_open(self->a->node->tab, &open,
+				       self->world->now_ns, &self->slot));
+		if (i % 3 == 2)
+			steps(self->world, 12);
+		ASSERT_EQ(0, flow_close(self->a->node->tab, 0, self->slot,
+					self->world->now_ns));
+		if (self->world->answer.error)
+			break;
+	}
+	ASSERT_EQ(0, self->world->answer.error);
+	ASSERT_LT(500, self->world->answer.count);
+}
+
+TEST_F(rules, full_ring_delays_what_is_new)
+{
+	struct fs_flow *flow = fs_flow_open(self->a, 1, 0, 0);
+	struct flow_open open = opening(1, "0.0");
+	uint32_t i, answers;
+
+	steps(self->world, 50);
+	self->b->stopped = true;
+	for (i = 0; i < 300; i++) {
+		fs_flow_look(self->a, flow);
+		while (!fs_flow_send(self->a, flow, 1000))
+			;
+		fs_step(self->world);
+	}
+	/* op_deliver() watches that the ring is not overrun. */
+	for (i = 0; i < 300; i++) {
+		open.flow_id = i;
+		ASSERT_EQ(0, flow_open(self->a->node->tab, &open,
+				       self->world->now_ns, &self->slot));
+	}
+	steps(self->world, 200);
+	answers = self->world->answer.count;
+	ASSERT_LT(10, answers);
+	ASSERT_GT(300, answers);
+	self->b->stopped = false;
+	steps(self->world, 300);
+	ASSERT_EQ(300, self->world->answer.count);
+	ASSERT_EQ(0, self->world->answer.error);
+}
+
 /* ---- messages of every size ------------------------------------------------------- */
 
 static int put(struct fs_program *p, uint32_t slot, uint64_t number,
@@ -448,6 +498,7 @@ TEST_F(rules, program_stopped_in_a_busy_section_is_cut_short)
 TEST_F(rules, blocked_lane_holds_a_bounded_queue)
 {
 	struct fs_lane *lane = fs_lane_find(self->world, 0, 1, 0, 0);
+	struct flow_open open = opening(1, "0.0");
 	struct fs_flow *flow[8];
 	uint32_t i, n;
 
@@ -459,6 +510,12 @@ TEST_F(rules, blocked_lane_holds_a_bounded_queue)
 		ASSERT_EQ(-EAGAIN, fs_flow_send(self->a, flow[i], 60000));
 	}
 	steps(self->world, 50);
+	/* Frames of another kind leave the room that was promised. */
+	for (i = 0; i < 900; i++) {
+		open.flow_id = i;
+		ASSERT_EQ(0, flow_open(self->a->node->tab, &open,
+				       self->world->now_ns, &self->slot));
+	}
 	for (n = 0; n < 200; n++) {
 		for (i = 0; i < 8; i++) {
 			fs_flow_look(self->a, flow[i]);
@@ -504,6 +561,29 @@ TEST_F(rules, reassembly_memory_is_shared_out)
 		fs_step(self->world);
 	}
 	ASSERT_EQ(4, self->b->received_messages);
+}
+
+TEST_F(rules, reassembly_memory_cannot_be_lied_about)
+{
+	struct fs_flow *flow[3];
+	uint32_t i, n, begun = 0;
+
+	self->b->freed_bytes = UINT64_MAX / 2;
+	for (i = 0; i < 3; i++)
+		flow[i] = fs_flow_open(self->a, 1, 0, 0);
+	steps(self->world, 50);
+	for (i = 0; i < 3; i++)
+		flow[i]->large_total = SKERRY_MESSAGE_MAX_BYTES;
+	for (n = 0; n < 10; n++) {
+		for (i = 0; i < 3; i++) {
+			fs_flow_look(self->a, flow[i]);
+			fs_flow_send(self->a, flow[i], 0);
+		}
+		steps(self->world, 5);
+	}
+	for (i = 0; i < 3; i++)
+		begun += flow[i]->large_sent > 0;
+	ASSERT_LT(0, begun);
 }
 
 /* ---- the peer is gone -------------------------------------------------------------------- */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-only OR BSD-2-Clause */
 /*
  * maps.h - what the BPF maps hold. Shared by bpf/ and agent/run/kernel.c;
- * what `bpftool map dump pinned` prints. Included after <linux/types.h> (or
- * vmlinux.h) has given __u8 ... __u64.
+ * what `bpftool map dump pinned` prints.
  *
  * Enumerators are what people read in bpftool's output, so they are words.
  * Times are CLOCK_BOOTTIME nanoseconds. Addresses are IPv6, IPv4 as
@@ -11,9 +10,19 @@
 #ifndef SKERRY_MAPS_H
 #define SKERRY_MAPS_H
 
+#include <linux/bpf.h>
+
 #include "limits.h"
 
 #define SKERRY_MAPS_ABI 1
+
+/* Lifted and expired rules whose ledger is still kept, oldest go first. */
+#define SKERRY_LEDGERS_KEPT 256U
+/* Partition datagrams a second that pass a cut, for each peer, each way. */
+#define SKERRY_EXEMPT_RATE 64U
+/* A rule by lease is tidied away when the lease has been out this long:
+ * an agent that wakes up earlier finds in `leaked` what passed meanwhile. */
+#define SKERRY_LEASE_GRACE_NS 60000000000ULL
 
 struct skerry_meta {
 	__u32 abi;
@@ -26,6 +35,8 @@ struct skerry_meta {
 	__u64 boot_nonce;
 	__u32 generation; /* which inner maps are in force: 0 or 1 */
 	__u32 cidr_rules; /* entries in the CIDR table in force */
+	__u32 fast_lanes; /* entries in skerry_fast; 0: no demultiplexing */
+	__u32 self_peer; /* this node's own peer id; 0: not known yet */
 	char node[64];
 };
 
@@ -116,11 +127,12 @@ struct skerry_drop {
 	__u64 seen; /* packets judged by this rule */
 	__u64 dropped;
 	__u64 dropped_bytes;
-	__u64 leaked; /* arrived although declared cut */
+	__u64 leaked; /* passed although declared cut: by lease, lease out */
 	__u64 first_ns;
 	__u64 last_ns;
 	__u64 expired_seen; /* matched after the deadline: passed */
 	__u64 late_fragments; /* later fragments that passed, useless */
+	__u64 lease_out_ns; /* the lease's end that was last reported */
 };
 
 /* Inner map of skerry_gen: peer id -> rules that name it. */
@@ -128,7 +140,7 @@ struct skerry_ruleset {
 	__u64 rule[SKERRY_RULES_PER_PEER_MAX]; /* 0 ends the list */
 };
 
-/* Inner map of skerry_cidr, longest prefix match. */
+/* Inner map of skerry_cidr, longest prefix match -> struct skerry_ruleset. */
 struct skerry_cidr_key {
 	__u32 prefix_bits;
 	__u8 ip[16];
@@ -147,10 +159,14 @@ struct skerry_fast {
 	__u64 refused; /* wrong sender, no socket */
 };
 
-/* Key: __u32 peer id. */
+/* Key: __u32 peer id. A token is worth a second divided by the rate. */
 struct skerry_exempt {
-	__u64 tokens;
-	__u64 refilled_ns;
+	struct bpf_spin_lock lock;
+	__u32 zero;
+	__u64 in_ns; /* time saved up, at most a second; in and out apart */
+	__u64 in_refilled_ns;
+	__u64 out_ns;
+	__u64 out_refilled_ns;
 	__u64 passed;
 	__u64 refused;
 };
@@ -162,9 +178,17 @@ enum skerry_dev_role {
 	DEV_JUDGE_OUT,
 };
 
+enum skerry_hook {
+	HOOK_NONE = 0,
+	HOOK_TCX,
+	HOOK_CLSACT, /* on a clsact that was there */
+	HOOK_CLSACT_OURS, /* on one we made */
+};
+
 /* Key: __u32 ifindex. */
 struct skerry_dev {
 	enum skerry_dev_role role;
+	enum skerry_hook hook;
 	char name[16];
 };
 
@@ -191,7 +215,7 @@ enum skerry_reason {
 enum skerry_kernel_event_kind {
 	EVENT_FIRST_DROP = 1,
 	EVENT_RULE_EXPIRED,
-	EVENT_LEASE_OUT,
+	EVENT_LEASE_OUT, /* a rule by lease was met with the lease out */
 };
 
 struct skerry_kernel_event {

@@ -185,8 +185,13 @@ struct skerry_flow_slot {
 				 * reach this; see SKERRY_COST */
 	uint64_t base; /* of this epoch: position of the next record */
 	uint64_t expected;
-	uint8_t pad[24];
+	uint64_t large; /* number of the message whose fragments may begin;
+				 * 0 none. See SKERRY_REC_WANT */
+	uint32_t flags; /* SKERRY_SLOT_* */
+	uint8_t pad[12];
 };
+/* CLOSED: of [expected, next number) some may have arrived after all. */
+#define SKERRY_SLOT_UNCERTAIN 0x01U
 SKERRY_ASSERT(sizeof(struct skerry_flow_slot) == 64, slot_size);
 
 /* ---- records ---------------------------------------------------------- */

@@ -6,8 +6,10 @@
  * Every call returns 0 (or a count) or a negative errno; ret_ parameters are
  * untouched on failure, and skerry_last_error() has the sentence. A handle
  * belongs to one thread at a time. Strings are UTF-8. The library starts no
- * thread; callbacks run inside skerry_dispatch() and the blocking calls
- * refuse with -EDEADLK there.
+ * thread; callbacks run inside skerry_dispatch() and calls that would wait
+ * refuse with -EDEADLK there. (A function that is given rows runs inside the
+ * call it was given to; the same holds there.) skerry_close() is not for
+ * callbacks.
  *
  * Errors that any call can return: -ECONNRESET the agent detached this
  * program or went away (the library attaches again by itself; the next call
@@ -30,7 +32,9 @@ struct skerry;
 
 /* ---- opening ---------------------------------------------------------- */
 
-#define SKERRY_OPEN_NONBLOCK (1U << 0) /* calls return -EAGAIN, never wait */
+/* Messages never wait: forward and next return -EAGAIN. Opening, and calls
+ * that ask the agent on this host for something, still await its answer. */
+#define SKERRY_OPEN_NONBLOCK (1U << 0)
 #define SKERRY_OPEN_ADMIN (1U << 1) /* -EACCES unless an administrator */
 
 struct skerry_open_opts {
@@ -47,7 +51,9 @@ struct skerry_open_opts {
  * Attach to the agent on this host. -ENOENT: no agent runs (or not that
  * one); -ENOTUNIQ: several run and none was named; -EACCES: its socket is
  * not open to this user; -ENOSPC: no program slot; -EPROTO: ABI too far off.
- * opts may be NULL. Free with skerry_close(), which takes NULL.
+ * opts may be NULL. Free with skerry_close(), which takes NULL, waits up to
+ * a second until the agent has taken what was sent, and ends the life of
+ * messages not yet released.
  */
 SKERRY_API int skerry_open(const struct skerry_open_opts *opts,
 			   struct skerry **ret_handle);
@@ -57,12 +63,19 @@ SKERRY_API void skerry_close(struct skerry *handle);
 SKERRY_API const char *skerry_last_error(const struct skerry *handle);
 SKERRY_API const char *skerry_version(void);
 
-/* Readable when skerry_dispatch() or skerry_next() has something to do. */
+/*
+ * Readable when skerry_dispatch() or skerry_next() has something to do, or
+ * when a message that was refused with -EAGAIN could go. For poll() and the
+ * like, to read; level-triggered.
+ */
 SKERRY_API int skerry_fd(struct skerry *handle);
 /*
  * Handle what is there: events, lost reports, waiting large messages. Runs
  * callbacks. Waits up to timeout_ms (0: not at all, -1: for ever) for
- * something to do. Returns how many things were handled.
+ * something to do; a message for skerry_next() ends the wait, and so does
+ * credit after -EAGAIN. Returns how many things were handled, which may be 0.
+ * A program that sends should call it now and then: losses and large
+ * messages of a non-blocking handle are seen to here.
  */
 SKERRY_API int skerry_dispatch(struct skerry *handle, int timeout_ms);
 
@@ -142,7 +155,8 @@ struct skerry_message {
 	const char *endpoint; /* to which of ours */
 	const char *node; /* from which node */
 	const char *channel;
-	uint64_t number; /* in its flow, from 1 */
+	uint64_t number; /* in its flow, from 1; from 1 again after the
+				 * flow ended and was begun anew */
 	uint32_t flags; /* SKERRY_MESSAGE_* */
 	uint32_t reserved;
 	uint64_t internal[4];
@@ -153,7 +167,7 @@ struct skerry_message {
  * The next message for any endpoint of this handle. timeout_ms: 0 not at
  * all, -1 for ever; on a non-blocking handle always 0. -EAGAIN: none there.
  * The message is a view into the ring until skerry_release(); messages may
- * be released in any order. -EMSGSIZE never: it is the sender's error.
+ * be released in any order. -ENOBUFS: 4,096 messages of a channel are held.
  */
 SKERRY_API int skerry_next(struct skerry *handle,
 			   struct skerry_message *ret_message, int timeout_ms);
@@ -176,7 +190,11 @@ struct skerry_forward_opts {
  * endpoint, channel, key); lost only when its lane dies, and then reported
  * by number through skerry_on_lost().
  *
- * Waits for credit unless the handle is non-blocking: -EAGAIN.
+ * Waits for credit, -ETIMEDOUT, unless the handle is non-blocking: -EAGAIN.
+ * (So does the first message to a place that is not known yet.) What is
+ * above 64 KiB is then copied and sent as credit comes, one such message for
+ * each flow and 64 MiB in all; what comes of it only skerry_on_lost() tells.
+ * A lane that is down is waited for, up to a second, when waiting is allowed.
  * -EHOSTUNREACH unknown node or never connected; -ENOTCONN was connected,
  * is not now; -ENOENT no such channel or endpoint there; -EMSGSIZE above
  * SKERRY_MESSAGE_MAX_BYTES, on a fast channel above the path MTU;
@@ -187,7 +205,8 @@ SKERRY_API int skerry_forward(struct skerry *handle, const char *node,
 			      size_t size_bytes,
 			      const struct skerry_forward_opts *opts);
 /* The same, marked as a cast; never waits: without credit the message is
- * dropped and counted, and 0 is returned. Other errors as above. */
+ * dropped and counted, and 0 is returned. Other errors as above; those of a
+ * place that is not known yet come with a later message. */
 SKERRY_API int skerry_cast(struct skerry *handle, const char *node,
 			   const char *endpoint, const void *data,
 			   size_t size_bytes,
@@ -202,6 +221,7 @@ struct skerry_lost {
 	int uncertain; /* 1: the receiver is gone, some may have
 				 * arrived */
 };
+/* NULL function: nobody. Reports that came before are kept for it. */
 typedef void skerry_lost_fn(void *data, const struct skerry_lost *lost);
 SKERRY_API int skerry_on_lost(struct skerry *handle, skerry_lost_fn *function,
 			      void *data);
@@ -230,6 +250,7 @@ SKERRY_API int skerry_on_up(struct skerry *handle, const char *node,
 SKERRY_API int skerry_on_down(struct skerry *handle, const char *node,
 			      const char *channel, skerry_change_fn *function,
 			      void *data);
+/* -ENOENT. Allowed in callbacks. */
 SKERRY_API int skerry_unwatch(struct skerry *handle, int watch);
 
 /* ---- partitions ------------------------------------------------------- */
@@ -280,6 +301,7 @@ struct skerry_partition {
 	char scope[16];
 	char visibility[16];
 	int64_t remaining_ms; /* -1: by lease */
+	/* By this node's kernel, for the whole reference. */
 	uint64_t seen_packets;
 	uint64_t dropped_packets;
 	uint64_t leaked_packets;
@@ -291,7 +313,8 @@ SKERRY_API int skerry_partitions(struct skerry *handle,
 
 /* ---- what works here --------------------------------------------------- */
 
-/* 1 when that capability works now on this node's overlay, else 0. */
+/* 1 when that capability works now on this node's overlay, else 0. overlay:
+ * 0 too when it is not the one in use; NULL: whichever is. */
 SKERRY_API int skerry_supports(struct skerry *handle, const char *overlay,
 			       const char *capability);
 

@@ -234,8 +234,13 @@ static int op_send(void *data, uint64_t id, const struct skerry_frame *frame,
 	uint32_t end;
 	struct fs_item *item;
 
-	if (!lane && id == node->world->hostile_lane)
+	if (!lane && id == node->world->hostile_lane) {
+		fs_put(&node->world->hostile_queue,
+		       fs_item_new(frame, extensions, payload));
+		if (node->world->hostile_queue.count > 64)
+			free(fs_get(&node->world->hostile_queue));
 		return 0;
+	}
 	if (!lane)
 		return -ENOTCONN;
 	end = lane->ends[1] == node->number;
@@ -469,6 +474,7 @@ void fs_free(struct fs_world *world)
 			fs_drop(&world->lanes[i].wire[j]);
 		}
 	}
+	fs_drop(&world->hostile_queue);
 	for (i = 0; i < world->ledger_count; i++)
 		free(world->ledgers[i].fate);
 	free(world);

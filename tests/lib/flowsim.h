@@ -148,6 +148,7 @@ struct fs_world {
 	struct fs_ledger ledgers[FS_LEDGERS];
 	uint32_t ledger_count;
 	uint64_t hostile_lane;
+	struct fs_queue hostile_queue; /* what it was sent, the last 64 */
 	uint64_t delivered, lost, uncertain, closed, opened;
 	int fast_channel; /* -1: none */
 	uint64_t fast_open, fast_closed; /* fast ids, the last ones */
@@ -192,7 +193,7 @@ void fs_lane_move(struct fs_world *world, struct fs_lane *lane);
 /* Move bytes, run agents and programs, let `ns` go by at most. */
 void fs_step(struct fs_world *world);
 void fs_agents(struct fs_world *world, uint64_t now_ns);
-/* A lane of node 0 that only takes frames, and loses them. */
+/* A lane of node 0 with nobody but the test at its other end. */
 void fs_lane_hostile(struct fs_world *world, uint64_t id, bool up);
 /* Lanes for every pair that has none. */
 void fs_lanes_mend(struct fs_world *world);
