@@ -177,9 +177,12 @@ TEST_F(rules, frontier_says_what_arrived)
 	struct flow_open open = opening(1, "0.0");
 	struct flowtab *tab = self->b->node->tab;
 
-	ASSERT_EQ(-EINVAL, flow_frontier(tab, 0, self->a->instance, 4711, 0));
-	ASSERT_EQ(0, flow_frontier(tab, 0, self->a->instance, 4711, 9));
-	ASSERT_EQ(-EEXIST, flow_frontier(tab, 0, self->a->instance, 4711, 9));
+	ASSERT_EQ(-EINVAL, flow_frontier(tab, 0, self->a->instance, 4711, 0,
+					 self->world->now_ns));
+	ASSERT_EQ(0, flow_frontier(tab, 0, self->a->instance, 4711, 9,
+				   self->world->now_ns));
+	ASSERT_EQ(-EEXIST, flow_frontier(tab, 0, self->a->instance, 4711, 9,
+					 self->world->now_ns));
 	open.next_sequence = 12;
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));

@@ -258,7 +258,7 @@ int flow_endpoint_gone(struct flowtab *tab, uint32_t program,
  * Before the program's endpoints are registered. -ENOSPC, -EINVAL. */
 int flow_frontier(struct flowtab *tab, uint32_t program,
 		  const uint8_t sender_instance[16], uint64_t flow_id,
-		  uint64_t next_sequence);
+		  uint64_t next_sequence, uint64_t now_ns);
 
 #define FLOW_PEER_SELF CORE_PEER_SELF
 

@@ -376,11 +376,12 @@ int flow_in_open(struct flowtab *tab, struct flow_lane *lane,
 
 int flow_frontier(struct flowtab *tab, uint32_t program,
 		  const uint8_t sender_instance[16], uint64_t flow_id,
-		  uint64_t next_sequence)
+		  uint64_t next_sequence, uint64_t now_ns)
 {
 	struct flow_program *p = flow_program_find(tab, program);
 	struct flow_in *in;
 
+	flow_time(tab, now_ns);
 	if (!p || !next_sequence || next_sequence > FLOW_SEQUENCE_MAX)
 		return -EINVAL;
 	if (key_find(tab, sender_instance, flow_id, 0))

@@ -250,7 +250,8 @@ static void do_frontier(const struct request *r)
 		err = flow_frontier(r->program->agent->flows,
 				    r->program->number, sender,
 				    find_u64(r, SKERRY_K_FLOW_ID, 0),
-				    find_u64(r, SKERRY_K_NEXT_SEQUENCE, 0));
+				    find_u64(r, SKERRY_K_NEXT_SEQUENCE, 0),
+				    r->program->agent->now_ns);
 	answer(r, err, NULL);
 }
 

@@ -574,7 +574,7 @@ void fs_program_again(struct fs_program *p)
 			continue;
 		in->used = false;
 		r = flow_frontier(p->node->tab, p->place, in->instance,
-				  in->flow_id, in->expected);
+				  in->flow_id, in->expected, world->now_ns);
 		if (r)
 			fs_wrong(world, "a frontier was refused: %d", r);
 	}
