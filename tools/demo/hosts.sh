@@ -46,7 +46,8 @@ hosts_make() {
 		ip -n "$(hosts_ns "$i")" addr add "10.77.0.$i/24" dev eth0
 		ip -n "$(hosts_ns "$i")" addr add "fd77::$i/64" dev eth0 nodad
 	done
-	"$BUILD/skerryctl" cluster keygen "$HOSTS_DIR/key" >/dev/null || return
+	"$BUILD/skerryctl" cluster keygen "$HOSTS_DIR/key" 2>/dev/null ||
+		return
 }
 
 # host_config I [LINE…] - the agent's file on host I; further lines are put
@@ -84,6 +85,8 @@ host_agent() {
 		"${HOSTS_SKERRYD-$BUILD/skerryd}" --config "$HOSTS_DIR/$j.conf" \
 		${HOSTS_AGENT_FLAGS-} "$@" >>"$HOSTS_DIR/$j.log" 2>&1) &
 	echo $! >"$HOSTS_DIR/$j.pid"
+	# Or the shell says each time how it ended.
+	disown $!
 }
 
 # host_start I [FLAG…] - start the agent and wait until it answers.
@@ -111,8 +114,9 @@ host_stop() {
 	local pid
 	pid=$(host_pid "$1") || return
 	kill "-${2-TERM}" "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	return 0
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.05
+	done
 }
 
 # ctl I ARG… - skerryctl against the agent of host I.
@@ -162,7 +166,9 @@ hosts_clean() {
 		pid=$(cat "$f")
 		kill -CONT "$pid" 2>/dev/null
 		kill -KILL "$pid" 2>/dev/null
-		wait "$pid" 2>/dev/null
+		while kill -0 "$pid" 2>/dev/null; do
+			sleep 0.05
+		done
 	done
 	for i in $(seq "$HOSTS_N"); do
 		ip netns del "$(hosts_ns "$i")" 2>/dev/null
