@@ -101,4 +101,16 @@ TEST(names)
 	ASSERT_FALSE(skerry_name_valid(longest));
 }
 
+TEST(hex)
+{
+	uint8_t bytes[3] = { 0 };
+
+	ASSERT_EQ(11, skerry_hex_digit('B'));
+	ASSERT_EQ(-1, skerry_hex_digit('g'));
+	ASSERT_TRUE(skerry_hex_decode("00fFa9", 6, bytes, 3));
+	ASSERT_EQ(0, memcmp(bytes, "\x00\xff\xa9", 3));
+	ASSERT_FALSE(skerry_hex_decode("00fFa", 5, bytes, 3));
+	ASSERT_FALSE(skerry_hex_decode("00fxa9", 6, bytes, 3));
+}
+
 TEST_HARNESS_MAIN

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* addr.c - see addr.h. */
 #include "addr.h"
+#include "codec.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,17 +45,6 @@ static int parse_v4(const char **text, uint8_t ip[4])
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* A group of an IPv6 address, or, at the end, an IPv4 address in two. */
 static int parse_group(const char **text, uint8_t *ip, int room)
 {
@@ -66,8 +56,8 @@ static int parse_group(const char **text, uint8_t *ip, int room)
 		*text = dotted;
 		return 4;
 	}
-	while (hex_digit(*at) >= 0 && digits < 4) {
-		value = value * 16 + (unsigned int)hex_digit(*at++);
+	while (skerry_hex_digit(*at) >= 0 && digits < 4) {
+		value = value * 16 + (unsigned int)skerry_hex_digit(*at++);
 		digits++;
 	}
 	if (!digits || room < 2)
@@ -103,7 +93,7 @@ static int parse_v6(const char **text, uint8_t ip[16])
 			at += 2;
 		} else if (at[0] == ':') {
 			at++;
-			if (hex_digit(*at) < 0)
+			if (skerry_hex_digit(*at) < 0)
 				return -EINVAL;
 		} else {
 			break;

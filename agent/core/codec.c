@@ -250,6 +250,36 @@ const char *skerry_key_name(uint16_t key, enum skerry_key_type *ret_type,
 	return NULL;
 }
 
+int skerry_hex_digit(int c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool skerry_hex_decode(const char *text, size_t length, void *ret_bytes,
+		       size_t size_bytes)
+{
+	uint8_t *bytes = ret_bytes;
+	size_t i;
+
+	if (length != 2 * size_bytes)
+		return false;
+	for (i = 0; i < size_bytes; i++) {
+		int high = skerry_hex_digit(text[2 * i]);
+		int low = skerry_hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
 bool skerry_name_valid(const char *name)
 {
 	size_t i;

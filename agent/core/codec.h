@@ -86,6 +86,13 @@ int tlv_find_str(const void *data, size_t size_bytes, uint16_t key,
 const char *skerry_key_name(uint16_t key, enum skerry_key_type *ret_type,
 			    bool *ret_list);
 
+/* 0-15, or -1. */
+int skerry_hex_digit(int c);
+/* Exactly 2 * size_bytes digits into size_bytes bytes; false otherwise, and
+ * ret_bytes may be half written. */
+bool skerry_hex_decode(const char *text, size_t length, void *ret_bytes,
+		       size_t size_bytes);
+
 /* A node or cluster name: 1-63 of A-Z a-z 0-9 . _ - : @ */
 bool skerry_name_valid(const char *name);
 

@@ -64,15 +64,16 @@ struct core_bytes core_spec(const struct core *core)
 	return members_spec(&core->members, core->self);
 }
 
-void core_answer(struct core *core, uint32_t program, uint32_t correlation,
-		 int error, const char *reason)
+void core_answer_tlvs(struct core *core, uint32_t program, uint32_t correlation,
+		      int error, const char *reason, struct core_bytes tlvs)
 {
 	struct update *u = &core->update;
-	uint8_t bytes[SKERRY_REASON_MAX_BYTES + 64];
+	uint8_t head[SKERRY_REASON_MAX_BYTES + 64];
 	struct tlv_writer w;
 	struct core_op *op;
+	uint8_t *at;
 
-	tlv_writer_init(&w, bytes, sizeof(bytes));
+	tlv_writer_init(&w, head, sizeof(head));
 	if (error) {
 		tlv_put_s64(&w, SKERRY_K_ERROR, error);
 		if (reason)
@@ -83,7 +84,21 @@ void core_answer(struct core *core, uint32_t program, uint32_t correlation,
 	op->answer.program = program;
 	op->answer.correlation = correlation;
 	op->error = error;
-	op->bytes = update_copy(u, bytes, w.used_bytes);
+	at = update_alloc(u, w.used_bytes + tlvs.size_bytes);
+	if (!at)
+		return;
+	memcpy(at, head, w.used_bytes);
+	if (tlvs.size_bytes)
+		memcpy(at + w.used_bytes, tlvs.data, tlvs.size_bytes);
+	op->bytes.data = at;
+	op->bytes.size_bytes = w.used_bytes + tlvs.size_bytes;
+}
+
+void core_answer(struct core *core, uint32_t program, uint32_t correlation,
+		 int error, const char *reason)
+{
+	core_answer_tlvs(core, program, correlation, error, reason,
+			 (struct core_bytes) { 0 });
 }
 
 /* ---- lanes ------------------------------------------------------------------ */

@@ -144,5 +144,8 @@ static inline bool core_open(const struct core *core)
 /* OP_ANSWER with an error and its sentence, or without. */
 void core_answer(struct core *core, uint32_t program, uint32_t correlation,
 		 int error, const char *reason);
+/* The same, with fields behind; they are copied. */
+void core_answer_tlvs(struct core *core, uint32_t program, uint32_t correlation,
+		      int error, const char *reason, struct core_bytes tlvs);
 
 #endif

@@ -20,74 +20,8 @@
  * the slot is free already and there is nothing to close; with 0 the slot is
  * the library's until it closes it, whatever the agent shows in it.
  *
- * WHAT A LIBRARY DOES (one that does not is detached):
- *
- * Positions. It counts the cost of every DATA record it ever wrote to this
- *   flow, thrown away or not, from 0 at FLOW_OPEN. A DATA record may be
- *   written while the slot is OPEN, its correlation is the slot's epoch, and
- *   the count after it is at most slot.granted; slot, epoch and granted are
- *   looked at inside the busy section (ring.h). slot.base is only shown for
- *   people: granted is absolute, nothing needs to be added to it.
- * Numbers. Messages are numbered from 1 on, one after the other; each
- *   fragment of a message has the message's number.
- * Epochs. The first epoch of a slot is 1 or more: a slot used a second time
- *   goes on counting, so "another epoch than I know" is the only test. Seen
- *   another epoch with state OPEN, the library compares `expected` with its
- *   next number: everything in [expected, next) is lost, exactly; then it
- *   writes SYNC(correlation = epoch, sequence = next number) at once, also
- *   when it has nothing to send, and forgets its outstanding WANT. It may
- *   take the next number back to `expected` and send what it still has a
- *   second time (a large message that was under way, say). SYNC may be left
- *   out when this is the first epoch of the flow and expected is its next
- *   number. Before the SYNC no credit is shown in that epoch, and a DATA
- *   record is a protocol error. A message that was begun and not finished
- *   when the epoch changed is one of the lost.
- * Old epochs. Records that were written with an older epoch, or when the
- *   slot was no longer OPEN, are thrown away by the agent, silently: the
- *   next epoch's `expected` (or CLOSED) covers them.
- * WANT(correlation = epoch, sequence = position): written when the credit
- *   does not cover the next record, and ahead of time when less than half of
- *   SKERRY_FLOW_CREDIT_BYTES is left, with position = count +
- *   SKERRY_FLOW_CREDIT_BYTES. It stays in force until granted reaches it;
- *   what is granted may be less, but always a whole record or fragment
- *   (SKERRY_FRAME_MAX_BYTES). When granted is seen LOWER than before, credit
- *   was taken back and every WANT before that is void: write it again when
- *   something is to be sent.
- * Large messages (more than SKERRY_FRAGMENT_BYTES, up to
- *   SKERRY_MESSAGE_MAX_BYTES): the library writes WANT with the extension
- *   SKERRY_K_TOTAL_BYTES (u64, the payload bytes of the whole message) and
- *   then no DATA to this flow before slot.large == the message's number
- *   (read inside the busy section, with granted). The first fragment has
- *   flag MORE and the same extension SKERRY_K_TOTAL_BYTES, the others flag
- *   CONT, all but the last MORE; each payload is 1 .. SKERRY_FRAGMENT_BYTES,
- *   their sum is the total. While it goes on, plain WANTs ask for credit.
- *   Seen a lower granted, the library writes the WANT with the total again,
- *   as any other. A library that gives the message up after that WANT closes
- *   the flow: what was allowed is for that total alone.
- * Whole messages carry 0 .. SKERRY_FRAGMENT_BYTES and no extension.
- * CLOSED. [slot.expected, next number) did not arrive; with flag
- *   SKERRY_SLOT_UNCERTAIN (the peer is gone, or forgot) some of it may have.
- *   The library writes CLOSE. It may open a new flow with a new flow_id from
- *   number 1; or, to learn exactly what arrived at a peer that came back,
- *   the same flow_id with its next number: `expected` then tells.
- * CLOSE goes through the message ring, behind the flow's DATA; after it the
- *   slot is not the library's any more. The command FLOW_CLOSE is for flows
- *   of a fast channel, which have no DATA in a ring.
- * After the agent restarted: FRONTIERs first, then REGISTER, then flows with
- *   FLOW_OPEN (same flow_id, next_sequence = next number). An answer
- *   -ECONNRESET to that: the receiver does not know the flow any more, what
- *   is not known to have arrived is uncertain; open with a new flow_id.
- *
- * Receiving: INFLOW announces a number (< SKERRY_FLOWS_PER_PROGRAM_MAX, the
- *   same number space for all rings of a program); the same (program,
- *   flow_id) may be announced again after an agent's restart and then goes
- *   on. INFLOW_SKIP(sequence): the next message has that number, an
- *   unfinished one is dropped (its sequence may be what was expected
- *   anyway). INFLOW_GONE: the flow is over, its unfinished message dropped;
- *   complete ones before it stay valid. Reassembly: at the first fragment of
- *   a message its total counts as used; the library adds the total to
- *   reassembly_freed_bytes when the message is released or dropped, and
- *   wakes the agent when agent_wants_space is set.
+ * What a library does with slots and records, and what it may rely on, is in
+ * ring.h, OUTGOING FLOWS and RECEIVING: one that does otherwise is detached.
  *
  * BETWEEN AGENTS. frame.flow is made by the flow's sender: low 16 bits an
  * index, high 16 bits a generation that makes a reused index distinct; the

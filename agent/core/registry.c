@@ -78,32 +78,7 @@ static void env_cut_commit(void *data, uint64_t generation)
 static void env_answer(void *data, uint32_t program, uint32_t correlation,
 		       int error, const char *reason, struct core_bytes tlvs)
 {
-	struct core *core = data;
-	struct update *u = &core->update;
-	uint8_t head[SKERRY_REASON_MAX_BYTES + 64];
-	struct tlv_writer w;
-	struct core_op *op;
-	uint8_t *at;
-
-	tlv_writer_init(&w, head, sizeof(head));
-	if (error) {
-		tlv_put_s64(&w, SKERRY_K_ERROR, error);
-		if (reason)
-			tlv_put(&w, SKERRY_K_REASON, reason,
-				strnlen(reason, SKERRY_REASON_MAX_BYTES));
-	}
-	op = update_op(u, OP_ANSWER);
-	op->answer.program = program;
-	op->answer.correlation = correlation;
-	op->error = error;
-	at = update_alloc(u, w.used_bytes + tlvs.size_bytes);
-	if (!at)
-		return;
-	memcpy(at, head, w.used_bytes);
-	if (tlvs.size_bytes)
-		memcpy(at + w.used_bytes, tlvs.data, tlvs.size_bytes);
-	op->bytes.data = at;
-	op->bytes.size_bytes = w.used_bytes + tlvs.size_bytes;
+	core_answer_tlvs(data, program, correlation, error, reason, tlvs);
 }
 
 static void env_log(void *data, enum core_log_level level, const char *event,

@@ -7,26 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../core/codec.h"
 #include "config_impl.h"
 
 /* ---- the key ----------------------------------------------------------- */
-
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 static int decode_key(const uint8_t *bytes, size_t size_bytes,
 		      uint8_t ret_key[CONFIG_KEY_BYTES])
 {
 	uint8_t key[CONFIG_KEY_BYTES];
-	size_t i;
 
 	if (size_bytes == CONFIG_KEY_BYTES) {
 		memcpy(ret_key, bytes, CONFIG_KEY_BYTES);
@@ -35,16 +24,9 @@ static int decode_key(const uint8_t *bytes, size_t size_bytes,
 	while (size_bytes &&
 	       (bytes[size_bytes - 1] == '\n' || bytes[size_bytes - 1] == '\r'))
 		size_bytes--;
-	if (size_bytes != 2 * CONFIG_KEY_BYTES)
+	if (!skerry_hex_decode((const char *)bytes, size_bytes, key,
+			       sizeof(key)))
 		return -EINVAL;
-	for (i = 0; i < CONFIG_KEY_BYTES; i++) {
-		int high = hex_digit(bytes[2 * i]);
-		int low = hex_digit(bytes[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return -EINVAL;
-		key[i] = (uint8_t)(high << 4 | low);
-	}
 	memcpy(ret_key, key, CONFIG_KEY_BYTES);
 	explicit_bzero(key, sizeof(key));
 	return 0;

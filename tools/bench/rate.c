@@ -17,10 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
 #include "skerry/skerry.h"
 
 #define TRIPS_MAX 200000U
@@ -33,39 +32,11 @@ struct options {
 	double seconds;
 };
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double cpu(void)
-{
-	struct rusage use;
-
-	getrusage(RUSAGE_SELF, &use);
-	return (double)use.ru_utime.tv_sec + (double)use.ru_stime.tv_sec +
-	       (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
-}
-
 static int die(struct skerry *h, const char *what, int error)
 {
 	fprintf(stderr, "rate: %s: %s: %s\n", what, strerror(-error),
 		skerry_last_error(h));
 	return 1;
-}
-
-static void report(const char *who, uint64_t messages, uint64_t bytes,
-		   double seconds, double cpu_seconds)
-{
-	printf("%s messages %llu seconds %.3f per_second %.0f "
-	       "mb_per_second %.1f cpu_ns_per_message %.0f\n",
-	       who, (unsigned long long)messages, seconds,
-	       (double)messages / seconds, (double)bytes / seconds / 1e6,
-	       messages ? cpu_seconds / (double)messages * 1e9 : 0.0);
-	fflush(stdout);
 }
 
 /* ---- one way ---------------------------------------------------------------- */
@@ -184,13 +155,6 @@ static int echo(struct skerry *h, const struct options *o, const char *endpoint)
 		skerry_release(h, &m);
 	}
 	return die(h, "next", r);
-}
-
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static int trip(struct skerry *h, const struct options *o, const char *node,

@@ -18,10 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 #define BUFFER_BYTES (256U << 10)
 #define TRIPS_MAX 200000U
@@ -33,38 +33,10 @@ struct options {
 	double seconds;
 };
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double cpu(void)
-{
-	struct rusage use;
-
-	getrusage(RUSAGE_SELF, &use);
-	return (double)use.ru_utime.tv_sec + (double)use.ru_stime.tv_sec +
-	       (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
-}
-
 static int die(const char *what)
 {
 	fprintf(stderr, "tcp: %s: %s\n", what, strerror(errno));
 	return 1;
-}
-
-static void report(const char *who, uint64_t messages, uint64_t bytes,
-		   double seconds, double cpu_seconds)
-{
-	printf("%s messages %llu seconds %.3f per_second %.0f "
-	       "mb_per_second %.1f cpu_ns_per_message %.0f\n",
-	       who, (unsigned long long)messages, seconds,
-	       (double)messages / seconds, (double)bytes / seconds / 1e6,
-	       messages ? cpu_seconds / (double)messages * 1e9 : 0.0);
-	fflush(stdout);
 }
 
 /* ---- connections ------------------------------------------------------------ */
@@ -220,13 +192,6 @@ static int echo(const struct options *o, const char *port)
 	free(buffer);
 	close(fd);
 	return 0;
-}
-
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static int trip(const struct options *o, const char *host, const char *port)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * Writing to a flow: epochs, credit, the busy section. The rules are those
- * at the head of flow.h; the agent detaches who breaks them.
+ * at the head of ring.h; the agent detaches who breaks them.
  */
 #include <errno.h>
 

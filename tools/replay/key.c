@@ -10,35 +10,15 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-static int hex_digit(int c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "codec.h"
 
+/* The digits, and perhaps the end of their line. */
 static bool parse_hex(const char *text, size_t length,
 		      uint8_t ret_key[REPLAY_KEY_BYTES])
 {
-	size_t i;
-
 	while (length && (text[length - 1] == '\n' || text[length - 1] == '\r'))
 		length--;
-	if (length != (size_t)2 * REPLAY_KEY_BYTES)
-		return false;
-	for (i = 0; i < REPLAY_KEY_BYTES; i++) {
-		int high = hex_digit(text[2 * i]);
-		int low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		ret_key[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	return skerry_hex_decode(text, length, ret_key, REPLAY_KEY_BYTES);
 }
 
 int replay_key_read(const char *path, uint8_t ret_key[REPLAY_KEY_BYTES])
