@@ -27,8 +27,12 @@ B := $(if $(filter 1,$(SANITIZE)),$(SANITIZE_B),build)
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' $(1) $(2))
 
-# Under sudo, compiling is the invoking user's business, not root's.
-AS_USER := $(if $(and $(filter 0,$(shell id -u)),$(SUDO_USER)),runuser -u $(SUDO_USER) --,)
+# Under sudo, compiling is the invoking user's business, not root's - where
+# that user may write at all.
+AS_USER := $(if $(and $(filter 0,$(shell id -u)),$(SUDO_USER)),$(shell \
+	runuser -u $(SUDO_USER) -- test -w . && echo runuser -u $(SUDO_USER) --))
+# All processors, unless the caller has said how many.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes \
@@ -168,11 +172,13 @@ $(B)/bench/%: tools/bench/%.c $(B)/libskerry.a
 
 # ---- tests --------------------------------------------------------------------
 
-KSELFTEST := $(B)/kselftest/kselftest_harness.h
+# Where the kernel's test harness is; tests/Makefile names its tree's own.
+KSELFTEST_DIR := $(B)/kselftest
+KSELFTEST := $(KSELFTEST_DIR)/kselftest_harness.h
 linux_source := $(lastword $(sort $(wildcard /usr/src/linux-source-*.tar.xz)))
 
 # Debian's kernel source has the harness; it is extracted, never copied in.
-$(KSELFTEST):
+$(B)/kselftest/kselftest_harness.h:
 	$(call say,TAR,$@)
 	@mkdir -p $(@D)
 	@test -n "$(linux_source)" || { echo "no /usr/src/linux-source-*.tar.xz: run tools/install-deps test" >&2; exit 2; }
@@ -186,13 +192,19 @@ test_libs := $(call obj,$(test_lib_src)) $(if $(lib_src),$(B)/libskerry.a) \
 $(B)/tests/%: tests/%.c $(KSELFTEST) $(test_libs)
 	$(call say,CCLD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-sign-compare -isystem $(B)/kselftest -Itests/lib \
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Wno-sign-compare -isystem $(KSELFTEST_DIR) -Itests/lib \
 		$(LDFLAGS) -o $@ $< $(filter %.o %.a,$^) $(run_libs)
 
 $(B)/tests/programs/%: tests/programs/%.c $(B)/libskerry.a
 	$(call say,CCLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) -lpthread
+
+# A peer is made of what an agent is made of.
+$(B)/tests/programs/badpeer: tests/programs/badpeer.c $(B)/librun.a $(B)/libcore.a
+	$(call say,CCLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) $(run_libs)
 
 $(B)/tests/programs/mallocs.so: tests/preload/mallocs.c
 	$(call say,CCLD,$@)
@@ -204,13 +216,13 @@ check: all tests check-format
 
 test:
 	$(Q)tools/install-deps test
-	$(Q)$(AS_USER) $(MAKE) --no-print-directory all tests
-	$(Q)$(AS_USER) $(MAKE) --no-print-directory SANITIZE=1 all tests
+	$(Q)$(AS_USER) $(MAKE) $(JOBS) --no-print-directory all tests
+	$(Q)$(AS_USER) $(MAKE) $(JOBS) --no-print-directory SANITIZE=1 all tests
 	$(Q)tests/run $(B) $(SANITIZE_B)
 
 demo:
 	$(Q)tools/install-deps build
-	$(Q)$(AS_USER) $(MAKE) --no-print-directory all
+	$(Q)$(AS_USER) $(MAKE) $(JOBS) --no-print-directory all
 	$(Q)tools/demo/run $(B)
 
 demo-down:
@@ -218,12 +230,12 @@ demo-down:
 
 bench:
 	$(Q)tools/install-deps bench
-	$(Q)$(AS_USER) $(MAKE) --no-print-directory all
+	$(Q)$(AS_USER) $(MAKE) $(JOBS) --no-print-directory all
 	$(Q)tools/bench/run $(B)
 
 # ---- format, install, clean -----------------------------------------------------
 
-c_files = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+c_files = $(shell find agent bpf include tests tools -name '*.[ch]')
 
 format:
 	$(Q)clang-format -i $(c_files)

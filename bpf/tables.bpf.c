@@ -10,7 +10,9 @@
 #include "skerry/maps.h"
 
 /* What these programs read of the kernel's own types. */
-struct seq_file;
+struct seq_file {
+	__u64 count; /* bytes written so far */
+} __attribute__((preserve_access_index));
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
@@ -87,9 +89,14 @@ static __always_inline __s64 milliseconds_to(__u64 then)
 	return -(__s64)((now - then) / MILLISECOND_NS);
 }
 
+/*
+ * Once: before the first row, or after none, when the program is called
+ * without an element. (The sequence number is still 0 after a single row.)
+ */
 #define HEADER(ctx, ...)                                               \
 	do {                                                           \
-		if (!(ctx)->meta->seq_num)                             \
+		if (!(ctx)->meta->seq_num &&                           \
+		    ((ctx)->key || !(ctx)->meta->seq->count))          \
 			BPF_SEQ_PRINTF((ctx)->meta->seq, __VA_ARGS__); \
 	} while (0)
 

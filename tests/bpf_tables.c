@@ -108,7 +108,10 @@ TEST_F(tables, are_files)
 	EXPECT_IN(table(self, "drops"), "\n1 0 0 0 0 0 0 0 0\n");
 	EXPECT_IN(table(self, "fast"), "0000000000abcdef 2 video 17289 fd77:");
 	EXPECT_IN(table(self, "exempt"), "2 0 0\n");
-	EXPECT_IN(table(self, "devs"), "1 lo both tcx\n");
+	EXPECT_STREQ(kernel_supported(self->k, KERNEL_TCX)
+			     ? "ifindex device judges hook\n1 lo both tcx\n"
+			     : "ifindex device judges hook\n1 lo both clsact\n",
+		     table(self, "devs"));
 	EXPECT_IN(table(self, "reasons"), "cut 3\n");
 	EXPECT_IN(table(self, "reasons"), "fast-malformed 0\n");
 }
@@ -141,16 +144,25 @@ TEST_F(tables, bpftool_speaks_in_words)
 	EXPECT_IN(dump(self, "skerry_meta"), "\"active_rules\": 2");
 	EXPECT_IN(dump(self, "skerry_drops"), "\"dropped\": 3");
 	EXPECT_IN(dump(self, "skerry_devs"), "DEV_JUDGE_BOTH");
-	EXPECT_IN(dump(self, "skerry_devs"), "HOOK_TCX");
+	EXPECT_IN(dump(self, "skerry_devs"),
+		  kernel_supported(self->k, KERNEL_TCX) ? "HOOK_TCX"
+							: "HOOK_CLSACT_OURS");
 }
 
 TEST_F(tables, programs_have_our_names)
 {
-	netns_read(self->text, sizeof(self->text),
-		   "for l in %s/north/v1/links/*; do bpftool prog show id "
-		   "$(bpftool link show pinned $l | "
-		   "sed -n 's/.* prog \\([0-9]*\\).*/\\1/p'); done",
-		   bpf_node_root());
+	if (kernel_supported(self->k, KERNEL_TCX))
+		netns_read(self->text, sizeof(self->text),
+			   "for l in %s/north/v1/links/*; do bpftool prog "
+			   "show id $(bpftool link show pinned $l | "
+			   "sed -n 's/.* prog \\([0-9]*\\).*/\\1/p'); done",
+			   bpf_node_root());
+	else
+		netns_read(self->text, sizeof(self->text),
+			   "for p in in out; do "
+			   "bpftool prog show pinned %s/north/v1/skerry_$p; "
+			   "done",
+			   bpf_node_root());
 	EXPECT_IN(self->text, "name skerry_in ");
 	EXPECT_IN(self->text, "name skerry_out ");
 }

@@ -312,6 +312,29 @@ TEST_F(peer, does_not_answer_a_revoke)
 		  last_frame(self->world, SKERRY_FRAME_FLOW_REFUSE).type);
 }
 
+TEST_F(peer, skips_into_a_ring_without_room)
+{
+	struct fs_world *w = self->world;
+	uint64_t n;
+
+	for (n = 0; n < 6; n++) {
+		ASSERT_EQ(0, send_open(w, &self->why, (uint32_t)n, n, 1, 1));
+		ASSERT_EQ(0, plain(w, &self->why, SKERRY_FRAME_CREDIT,
+				   SKERRY_CREDIT_WANT, (uint32_t)n, 262144));
+	}
+	/* All is promised; records that nobody reads take what was kept. */
+	for (n = 2; n < 1000; n++)
+		ASSERT_EQ(0, plain(w, &self->why, SKERRY_FRAME_SKIP, 0, 0, n));
+	ASSERT_EQ(0, plain(w, &self->why, SKERRY_FRAME_SKIP, 0, 1, 5));
+	last_frame(w, 0);
+	/* DATA must not overtake the SKIP: that flow is refused, exactly. */
+	ASSERT_EQ(0, send_data(w, &self->why, 0, 1, 5, 0, 100));
+	ASSERT_EQ(0, w->hostile_delivered);
+	ASSERT_EQ(5, last_frame(w, SKERRY_FRAME_FLOW_REFUSE).sequence);
+	ASSERT_EQ(0, send_data(w, &self->why, 0, 2, 1, 0, 100));
+	ASSERT_EQ(1, w->hostile_delivered);
+}
+
 /* ---- we send ------------------------------------------------------------------------ */
 
 static uint32_t open_ours(struct fs_world *world, uint32_t *slot)

@@ -258,7 +258,7 @@ static void do_frontier(const struct request *r)
 static void do_data_query(const struct request *r)
 {
 	char query[64] = "";
-	char text[128];
+	char text[SKERRY_REASON_MAX_BYTES];
 	int err;
 
 	find_str(r, SKERRY_K_QUERY, query, sizeof(query));

@@ -175,9 +175,23 @@ enum skerry_dgram_type {
 				      * otherwise */
 };
 /*
- * HEARTBEAT and PARTITION: payload TLVs, then SKERRY_MAC_BYTES at the end:
- * HMAC over header, body, sender's name and incarnation, receiver's boot
- * nonce. sequence grows with each datagram of a sender; replay window 64.
+ * HEARTBEAT, PARTITION and NONCE: id is the sender's boot nonce. The body
+ * begins with the fields name and incarnation (the sender's) and boot_nonce
+ * (the receiver's, as the sender believes; 0 when it does not know), in this
+ * order; what the type is about follows, nothing in NONCE. The last
+ * SKERRY_MAC_BYTES are the first half of HMAC-SHA-256 with the cluster's key
+ * over
+ *	all before them, header included;
+ *	the sender's name, padded with zeros to 64 bytes;
+ *	the sender's incarnation u64, the receiver's boot nonce u64, both as
+ *	in the fields.
+ * Without a key they are zero. sequence grows with each datagram to a
+ * receiver's port, by one or more; replay window 64. In NONCE it is 0, as is
+ * the receiver's boot nonce: it can be recorded and sent again, and so is
+ * only ever tried.
+ *
+ * FAST: no MAC; flags are those of DATA that make sense for a message of one
+ * datagram: SKERRY_DATA_CAST.
  */
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * flowsim.h - a few nodes with a real flow table each, joined by lanes in
  * memory with random delay and death, and programs whose library is a model
- * that follows the rules of flow.h and keeps a ledger of every message.
+ * that follows the rules of ring.h and keeps a ledger of every message.
  *
  * The first rule that anybody breaks is kept as a sentence in world->wrong.
  */

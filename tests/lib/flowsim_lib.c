@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* flowsim_lib.c - a library after the rules of flow.h, with a ledger. */
+/* flowsim_lib.c - a library after the rules of ring.h, with a ledger. */
 #include "flowsim.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * outgoing.h - messages on their way out: flows, credit, copies, losses, and
  * the sockets of fast channels. The rules between a library and its agent
- * are those at the head of the agent's flow.h.
+ * are those at the head of ring.h.
  */
 #ifndef LIB_OUTGOING_H
 #define LIB_OUTGOING_H
