@@ -4,7 +4,7 @@
 # make check      tests that need no root
 # sudo make test  install what is needed, build, run every test
 # sudo make demo  install what is needed, build, show the main job for real
-# make bench      measure, side by side with peers
+# make bench      measure, side by side with raw TCP
 # make install    into $(DESTDIR)$(PREFIX)
 #
 # V=1 shows commands, WERROR=1 makes warnings errors, SANITIZE=1 builds with
@@ -75,13 +75,15 @@ test_programs := $(patsubst tests/programs/%.c,$(B)/tests/programs/%,$(wildcard 
 	$(B)/tests/programs/mallocs.so
 tests_c := $(patsubst tests/%.c,$(B)/tests/%,$(test_src))
 
-.PHONY: all tests check test demo demo-down bench install clean format \
+.PHONY: all tests tests-free check test demo demo-down bench install clean format \
 	check-format deps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(programs) $(examples) $(demo_programs) $(benches)
 tests: $(tests_c) $(test_programs)
+# Those that need no root: they are run with sanitizers as well.
+tests-free: $(filter-out $(addprefix $(B)/tests/,bpf_% net_% api_%),$(tests_c))
 
 # ---- BPF ------------------------------------------------------------------
 
@@ -217,7 +219,7 @@ check: all tests check-format
 test:
 	$(Q)tools/install-deps test
 	$(Q)$(AS_USER) $(MAKE) $(JOBS) --no-print-directory all tests
-	$(Q)$(AS_USER) $(MAKE) $(JOBS) --no-print-directory SANITIZE=1 all tests
+	$(Q)$(AS_USER) $(MAKE) $(JOBS) --no-print-directory SANITIZE=1 tests-free
 	$(Q)tests/run $(B) $(SANITIZE_B)
 
 demo:
@@ -247,17 +249,22 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/skerry \
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7 \
-		$(DESTDIR)$(PREFIX)/share/man/man8
+		$(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(B)/skerryctl $(B)/skerry-replay $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/skerryd $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 $(B)/libskerry.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(B)/libskerry.so.0 $(DESTDIR)$(PREFIX)/lib
 	ln -sf libskerry.so.0 $(DESTDIR)$(PREFIX)/lib/libskerry.so
-	install -m 644 $(B)/skerry.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' \
+		tools/lib/skerry.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/skerry.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/skerry.pc
 	install -m 644 include/skerry/*.h $(DESTDIR)$(PREFIX)/include/skerry
 	install -m 644 tools/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 tools/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 644 tools/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 tools/completion/skerryctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/skerryctl
 
 clean:
 	rm -rf build build-sanitize

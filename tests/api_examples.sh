@@ -24,7 +24,8 @@ finish() {
 	exit $((failed > 0))
 }
 trap finish EXIT
-trap 'exit 130' INT TERM
+# Cut short is not passed.
+trap 'failed=1; exit 130' INT TERM
 
 check() {
 	local name=$1
@@ -91,7 +92,9 @@ export LD_LIBRARY_PATH=$prefix/lib
 
 # ---- running ------------------------------------------------------------------
 
-ip netns add $netns && ip -n $netns link set lo up || exit 1
+make_netns() { ip netns add $netns && ip -n $netns link set lo up; }
+check "a network namespace" make_netns
+[ $failed -eq 0 ] || exit 1
 agent() { # NAME PORT
 	nsenter --net=/run/netns/$netns "$build/skerryd" --config /dev/null --node-name "$1" \
 		--listen-port "$2" --listen-address 127.0.0.1 --no-kernel \

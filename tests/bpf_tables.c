@@ -91,8 +91,11 @@ static const char *table(FIXTURE_DATA(tables) * self, const char *name)
 
 TEST_F(tables, are_files)
 {
-	if (!kernel_supported(self->k, KERNEL_ITERATORS))
-		SKIP(return, "no iterators in this kernel");
+	/* They read the kernel's own types. Where those are told, tables that
+	 * do not load are our fault and no lack of the kernel's. */
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		SKIP(return, "this kernel does not tell its types");
+	ASSERT_TRUE(kernel_supported(self->k, KERNEL_ITERATORS));
 	EXPECT_IN(table(self, "meta"), "\nnorth 7 9 17280 2 ");
 	EXPECT_IN(table(self, "addrs"), "1 17280 10.77.0.1\n");
 	EXPECT_IN(table(self, "addrs"), "2 17280 fd77:0000:0000:");

@@ -137,6 +137,21 @@ good=no
 "$build/skerryd" --check-config --config "$dir/conf" >"$dir/out" \
 	2>"$dir/err" && good=yes
 ok "a good configuration: exit 0" $good
+# What the texts show as a configuration is one, with our key.
+shown() { # NAME FILE FIRST-LINE LAST-LINE
+	local good=no
+	awk -v first="$3" -v last="$4" '$0 == last && on { exit }
+		on { print } $0 == first { on = 1 }' "$2" |
+		sed "s|^key_file = [^ ]*|key_file = $dir/key|" >"$dir/shown"
+	grep -q "^key_file = $dir/key" "$dir/shown" &&
+		"$build/skerryd" --check-config --config "$dir/shown" \
+			>"$dir/out" 2>"$dir/err" && good=yes
+	ok "$1" $good
+}
+shown "the configuration in README.md is good" README.md '```ini' '```'
+sed '1,/^The settings of a node/d' tools/man/skerryd.8 >"$dir/example"
+shown "the one in skerryd(8) too" "$dir/example" \
+	'.Bd -literal -offset indent' '.Ed'
 gives 2 "$dir/nosuch" "$build/skerryd" --config "$dir/nosuch"
 gives 2 'skerryd: --frob: no such flag' "$build/skerryd" --frob
 chmod 640 "$dir/key"

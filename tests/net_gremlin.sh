@@ -8,8 +8,8 @@
 . "$(dirname "$0")/lib/tap.sh"
 
 covered=$HOSTS_DIR/build
-check "an agent built for coverage" make -s B="$covered" \
-	CFLAGS="-O1 -g --coverage" LDFLAGS=--coverage "$covered/skerryd"
+check "an agent built for coverage" make -s -j"$(nproc)" \
+	B="$covered" CFLAGS="-O1 -g --coverage" LDFLAGS=--coverage "$covered/skerryd"
 hosts_make 2 || die "hosts"
 plain=$BUILD
 host_start 1 || die "agent 1"

@@ -9,6 +9,7 @@
 runs=20
 hosts_make 9 || die "hosts"
 
+answers() { ctl "$1" status >/dev/null 2>&1; }
 meshed() {
 	local i
 	for i in $(seq 8); do
@@ -27,7 +28,11 @@ lanes_up() {
 one_run() {
 	local i began pids=()
 	for i in $(seq 8); do
-		host_start "$i" || return 1
+		[ -e "$HOSTS_DIR/$i.conf" ] || host_config "$i"
+		host_agent "$i" "$i"
+	done
+	for i in $(seq 8); do
+		wait_for 10 answers "$i" || { echo "agent $i"; return 1; }
 	done
 	began=$(now_ms)
 	for i in $(seq 2 8); do

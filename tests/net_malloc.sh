@@ -53,6 +53,8 @@ read -r -a b <<<"$before"
 read -r -a a <<<"$after"
 names=("sender's agent" "receiver's agent" "receiver" "sender")
 for k in 0 1 2 3; do
+	# Who counts at all has counted some: what it needed to start.
+	check "${names[$k]}: was counted" between 1 "${b[$k]-}" 1000000000
 	# The tables that are printed once a second and the test's own output
 	# are not on the way of a message: a handful, not a million.
 	check "${names[$k]}: no malloc on the way ($((a[k] - b[k])) calls)" \

@@ -42,6 +42,8 @@ wait $good $stopped
 check "the good sender had no error" test $good_code -eq 0
 check "its receiver missed nothing" between 0 \
 	"$(grep -c missing "$dir/good")" 0
+check "it sent at its rate all the time" between 200000 \
+	"$(value "$dir/good.sent" sent)" 290000
 check "every message arrived" test "$(value "$dir/good" received)" = \
 	"$(value "$dir/good.sent" sent)"
 mapfile -t rates < <(sed -n 's/^second //p' "$dir/good.sent")

@@ -64,6 +64,15 @@ knows_partitions() {
 }
 
 # Comments aside.
+# Silence of a compiler that does not work would say that all is well.
+compiler_works() {
+	includes agent/core/core.c | grep -q '/core_state\.h$' ||
+		echo "$cc does not tell what agent/core/core.c includes"
+	"$cc" -fpreprocessed -dD -E -P agent/core/core.c 2>/dev/null |
+		grep -q 'core_step(' ||
+		echo "$cc does not take the comments out of agent/core/core.c"
+}
+
 floating_point() {
 	local file
 	for file in agent/core/*.[ch]; do
@@ -83,6 +92,7 @@ asks_for_frame_types() {
 		grep -v 'SKERRY_FRAME_MAX'
 }
 
+verdict "$(compiler_works 2>&1)" "the compiler can be asked"
 verdict "$(taken_from_outside 2>&1)" \
 	"libcore.a takes from outside what it may, no more"
 verdict "$(core_includes_run 2>&1)" "agent/core includes nothing of agent/run"

@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "kernel_impl.h"
+
+#define WRITE_TRIES 50
+#define WRITE_PAUSE_US 500
 
 void kernel_meta_flush(struct kernel *k)
 {
@@ -14,6 +18,18 @@ void kernel_meta_flush(struct kernel *k)
 
 	if (k->meta == &k->meta_copy)
 		bpf_map_update_elem(k->fd[KMAP_META], &zero, k->meta, BPF_ANY);
+}
+
+int kernel_map_write(int fd, const void *key, const void *value, uint64_t flags)
+{
+	int tries, ret = -ENOMEM;
+
+	for (tries = 0; ret == -ENOMEM && tries < WRITE_TRIES; tries++) {
+		if (tries)
+			usleep(WRITE_PAUSE_US);
+		ret = bpf_map_update_elem(fd, key, value, flags);
+	}
+	return ret == -E2BIG ? -ENOSPC : ret;
 }
 
 int kernel_map_clear(int fd, size_t key_bytes)

@@ -165,15 +165,15 @@ int kernel_attach(struct kernel *k, uint32_t ifindex, const char *name,
 	dev.role = role;
 	strncpy(dev.name, name, sizeof(dev.name) - 1);
 	/* The role first: from the first packet on it is judged once. */
-	ret = bpf_map_update_elem(k->fd[KMAP_DEVS], &ifindex, &dev, BPF_ANY);
+	ret = kernel_map_write(k->fd[KMAP_DEVS], &ifindex, &dev, BPF_ANY);
 	if (ret || role == DEV_IGNORE)
-		return ret == -E2BIG ? -ENOSPC : ret;
+		return ret;
 	ret = hook_device(k, ifindex, &dev.hook);
 	if (ret) {
 		kernel_detach(k, ifindex);
 		return if_indextoname(ifindex, current) ? ret : -ENODEV;
 	}
-	return bpf_map_update_elem(k->fd[KMAP_DEVS], &ifindex, &dev, BPF_ANY);
+	return kernel_map_write(k->fd[KMAP_DEVS], &ifindex, &dev, BPF_ANY);
 }
 
 int kernel_detach(struct kernel *k, uint32_t ifindex)

@@ -13,13 +13,12 @@ int kernel_fast(struct kernel *k, uint64_t fast_id,
 
 	if (k->none)
 		return 0;
-	ret = bpf_map_update_elem(k->fd[KMAP_FAST], &fast_id, value,
-				  BPF_NOEXIST);
+	ret = kernel_map_write(k->fd[KMAP_FAST], &fast_id, value, BPF_NOEXIST);
 	if (ret == -EEXIST)
-		return bpf_map_update_elem(k->fd[KMAP_FAST], &fast_id, value,
-					   BPF_EXIST);
+		return kernel_map_write(k->fd[KMAP_FAST], &fast_id, value,
+					BPF_EXIST);
 	if (ret)
-		return ret == -E2BIG ? -ENOSPC : ret;
+		return ret;
 	skerry_store_release(&k->meta->fast_lanes, k->meta->fast_lanes + 1);
 	kernel_meta_flush(k);
 	return 0;
@@ -54,8 +53,8 @@ int kernel_conn(struct kernel *k, const struct skerry_conn_key *key,
 
 	if (k->none)
 		return 0;
-	ret = bpf_map_update_elem(k->fd[KMAP_CONNS], key, value, BPF_ANY);
-	return ret == -E2BIG ? -ENOSPC : ret;
+	ret = kernel_map_write(k->fd[KMAP_CONNS], key, value, BPF_ANY);
+	return ret;
 }
 
 void kernel_conn_gone(struct kernel *k, const struct skerry_conn_key *key)

@@ -53,6 +53,7 @@ struct kernel_rule_entry {
 	bool wanted; /* in the next generation */
 	bool written; /* skerry_rules has it */
 	bool stale; /* its value there is old */
+	bool armed; /* its timer runs */
 	bool next; /* in the generation being swapped in */
 	bool listed; /* in the generation in force */
 	bool expired;
@@ -86,6 +87,7 @@ struct kernel {
 	struct kernel_rule_entry *rules;
 	uint32_t rule_count, rule_room;
 	bool swapping;
+	uint32_t timer_pauses; /* left in this commit */
 	uint32_t idle; /* which inner map is not in force */
 	uint64_t ledgers[SKERRY_LEDGERS_KEPT]; /* of rules that are gone */
 	uint32_t ledger_next;
@@ -123,6 +125,13 @@ int kernel_tables_pin(struct kernel *k);
 int kernel_adopt(struct kernel *k, const struct kernel_config *config);
 /* After a change of *k->meta: make it known when it is not mapped. */
 void kernel_meta_flush(struct kernel *k);
+/*
+ * bpf_map_update_elem() for hashes. Their elements come from small reserves
+ * that the kernel fills up a moment later: -ENOMEM is tried again for some
+ * milliseconds. A full table is -ENOSPC.
+ */
+int kernel_map_write(int fd, const void *key, const void *value,
+		     uint64_t flags);
 /* Delete every key of a hash. */
 int kernel_map_clear(int fd, size_t key_bytes);
 

@@ -81,10 +81,10 @@ static int peer_addresses(struct kernel *k, struct kernel_peer_entry *peer,
 	int ret;
 
 	for (i = 0; i < count; i++) {
-		ret = bpf_map_update_elem(k->fd[KMAP_ADDRS], &list[i], &value,
-					  BPF_ANY);
+		ret = kernel_map_write(k->fd[KMAP_ADDRS], &list[i], &value,
+				       BPF_ANY);
 		if (ret)
-			return ret == -E2BIG ? -ENOSPC : ret;
+			return ret;
 	}
 	for (i = 0; i < peer->addr_count; i++) {
 		if (!has_key(list, count, &peer->addrs[i]))
@@ -104,10 +104,9 @@ static int bucket_make(struct kernel *k, uint32_t id)
 		.out_ns = KERNEL_SECOND_NS,
 		.out_refilled_ns = now,
 	};
-	int ret = bpf_map_update_elem(k->fd[KMAP_EXEMPT], &id, &full,
-				      BPF_NOEXIST);
+	int ret = kernel_map_write(k->fd[KMAP_EXEMPT], &id, &full, BPF_NOEXIST);
 
-	return ret == -EEXIST ? 0 : ret == -E2BIG ? -ENOSPC : ret;
+	return ret == -EEXIST ? 0 : ret;
 }
 
 static void peer_forget(struct kernel *k, struct kernel_peer_entry *peer)
@@ -190,8 +189,7 @@ void kernel_peer_gone(struct kernel *k, uint32_t number)
 		return;
 	peer->bound = false;
 	peer->value.state = PEER_LEFT;
-	bpf_map_update_elem(k->fd[KMAP_PEERS], &peer->id, &peer->value,
-			    BPF_ANY);
+	kernel_map_write(k->fd[KMAP_PEERS], &peer->id, &peer->value, BPF_ANY);
 	kernel_peer_tidy(k, peer->id);
 }
 
@@ -249,7 +247,7 @@ int kernel_peer(struct kernel *k, uint32_t number, const char *name,
 		k->meta->self_peer = peer->id;
 		kernel_meta_flush(k);
 	}
-	ret = bpf_map_update_elem(k->fd[KMAP_PEERS], &peer->id, &peer->value,
-				  BPF_ANY);
-	return ret == -E2BIG ? -ENOSPC : ret;
+	ret = kernel_map_write(k->fd[KMAP_PEERS], &peer->id, &peer->value,
+			       BPF_ANY);
+	return ret;
 }

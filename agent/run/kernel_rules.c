@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "kernel_impl.h"
+
+#define TIMER_PAUSE_US 500
+#define TIMER_PAUSES 20
 
 static struct kernel_rule_entry *rule_by_handle(const struct kernel *k,
 						uint32_t handle)
@@ -31,16 +35,28 @@ void kernel_ledger_retire(struct kernel *k, uint64_t id)
 	*slot = id;
 }
 
-static int timer_start(const struct kernel *k, uint64_t id)
+/*
+ * The kernel takes a timer's memory without waiting and often finds none
+ * when many are made in a row (-ENOMEM, on a host with plenty). So a few
+ * pauses a commit are allowed for; what has no timer then ends as punctually,
+ * and the sweep tries again.
+ */
+static void timer_start(struct kernel *k, struct kernel_rule_entry *rule)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &id,
-		    .ctx_size_in = sizeof(id));
-	int ret;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &rule->id,
+		    .ctx_size_in = sizeof(rule->id));
 
 	if (!k->supported[KERNEL_TIMER])
-		return 0;
-	ret = bpf_prog_test_run_opts(k->prog_expire, &opts);
-	return ret ? ret : (int)opts.retval;
+		return;
+	for (;;) {
+		rule->armed = !bpf_prog_test_run_opts(k->prog_expire, &opts) &&
+			      !opts.retval;
+		if (rule->armed || (int)opts.retval != -ENOMEM ||
+		    !k->timer_pauses)
+			return;
+		k->timer_pauses--;
+		usleep(TIMER_PAUSE_US);
+	}
 }
 
 int kernel_rule_write(struct kernel *k, struct kernel_rule_entry *rule)
@@ -48,17 +64,18 @@ int kernel_rule_write(struct kernel *k, struct kernel_rule_entry *rule)
 	struct skerry_drop nothing = {};
 	int ret;
 
-	ret = bpf_map_update_elem(k->fd[KMAP_DROPS], &rule->id, &nothing,
-				  BPF_NOEXIST);
+	ret = kernel_map_write(k->fd[KMAP_DROPS], &rule->id, &nothing,
+			       BPF_NOEXIST);
 	if (ret && ret != -EEXIST)
-		return ret == -E2BIG ? -ENOSPC : ret;
-	ret = bpf_map_update_elem(k->fd[KMAP_RULES], &rule->id, &rule->value,
-				  BPF_ANY);
+		return ret;
+	ret = kernel_map_write(k->fd[KMAP_RULES], &rule->id, &rule->value,
+			       BPF_ANY);
 	if (ret)
-		return ret == -E2BIG ? -ENOSPC : ret;
+		return ret;
 	rule->written = true;
 	rule->stale = false;
-	return timer_start(k, rule->id);
+	timer_start(k, rule);
+	return 0;
 }
 
 static uint64_t deadline_of(const struct core_cut *cut, uint64_t now_mono_ns,
@@ -229,9 +246,9 @@ static int fill_idle(struct kernel *k, const struct kernel_rule_entry **list,
 			if (n < SKERRY_RULES_PER_PEER_MAX)
 				set.rule[n++] = list[i]->id;
 		}
-		ret = bpf_map_update_elem(fd, &peer, &set, BPF_ANY);
+		ret = kernel_map_write(fd, &peer, &set, BPF_ANY);
 	}
-	return ret == -E2BIG ? -ENOSPC : ret;
+	return ret;
 }
 
 int kernel_prepare(struct kernel *k)
@@ -245,6 +262,7 @@ int kernel_prepare(struct kernel *k)
 		return 0;
 	if (k->swapping)
 		return -EBUSY;
+	k->timer_pauses = TIMER_PAUSES;
 	list = malloc((k->rule_count + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
@@ -317,6 +335,8 @@ void kernel_rules_sweep(struct kernel *k, uint64_t now)
 
 	for (i = 0; i < k->rule_count;) {
 		rule = &k->rules[i++];
+		if (rule->written && !rule->armed && !rule->expired)
+			timer_start(k, rule);
 		if (rule->expired || !rule->written ||
 		    !rule->value.deadline_ns ||
 		    rule->value.deadline_ns + late > now)

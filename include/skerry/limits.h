@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
  * limits.h - every bound on what a peer, a program or a person can make a
- * node hold. `skerryctl status` prints them.
+ * node hold. `skerryctl status` shows how far those of this node are used.
  *
  * Units are last in the names; sizes without a unit are counts.
  */

@@ -108,7 +108,7 @@ enum skerry_frame_type {
 	SKERRY_FRAME_PING = 0x28, /* sequence is returned */
 	SKERRY_FRAME_PONG = 0x29,
 
-	/* Control plane: bytes for core. */
+	/* Control plane. This version sends MEMBER alone. */
 	SKERRY_FRAME_OVERLAY = 0x30,
 	SKERRY_FRAME_MEMBER = 0x31,
 	SKERRY_FRAME_PARTITION = 0x32,

@@ -33,7 +33,8 @@ tap_done() {
 	exit $((tap_failed > 0))
 }
 trap tap_done EXIT
-trap 'exit 130' INT TERM
+# Cut short is not passed.
+trap 'tap_failed=1; echo "# interrupted"; exit 130' INT TERM
 
 # check NAME COMMAND… - a test that passes when the command succeeds.
 check() {
