@@ -85,6 +85,24 @@ round() { # tcx|clsact LINE…
 		check "$how: host $i has everybody back" wait_for 12 knows "$i" 4
 	done
 	check "$how: a new connection is answered" knock 1 3
+	# Visibility local: a program is told that it is a cut. It asks over a
+	# flow that was open before.
+	rm -f "$dir/told" "$dir/told.in"
+	pump 3 receive told >"$dir/told.in" &
+	told_in=$!
+	wait_for 5 grep -q ready "$dir/told.in" || die "receiver"
+	pump 1 send "$(host_name 3)" told --seconds 7 --rate 50 >"$dir/told" &
+	told=$!
+	sleep 1
+	check "$how: cut with visibility local" ctl 1 cut "$(host_name 3)" \
+		--for 60s --visibility local
+	check "$how: a program is told of it" wait_for 6 grep -qi \
+		'network is unreachable' "$dir/told"
+	check "$how: healed" ctl 1 heal --all
+	wait $told
+	kill $told_in
+	wait $told_in
+	wait_for 10 knows 1 4 || die "members again"
 	wait $sender
 	sleep 0.3
 	kill $listener

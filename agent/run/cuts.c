@@ -41,10 +41,51 @@ static int keep(struct cuts *cuts, const struct core_cut *cut)
 	return 0;
 }
 
+/* More than there is place for: those are seen like a pulled cable. */
+static void tell(struct cuts *cuts, const struct core_cut *cut)
+{
+	if (cut->visibility != VISIBILITY_LOCAL ||
+	    cut->direction == DIRECTION_IN || cuts->told_count == CUTS_TOLD_MAX)
+		return;
+	cuts->told[cuts->told_count++] =
+		(struct cut_told) { .handle = cut->handle,
+				    .peer = cut->peer,
+				    .deadline_ns = cut->deadline_ns };
+}
+
+static void untell(struct cuts *cuts, uint32_t handle)
+{
+	uint32_t i;
+
+	for (i = 0; i < cuts->told_count; i++) {
+		if (cuts->told[i].handle != handle)
+			continue;
+		cuts->told[i] = cuts->told[--cuts->told_count];
+		return;
+	}
+}
+
+bool cuts_told(const struct agent *agent, uint32_t peer)
+{
+	const struct cuts *cuts = &agent->cuts;
+	uint32_t i;
+
+	for (i = 0; i < cuts->told_count; i++) {
+		const struct cut_told *told = &cuts->told[i];
+
+		if (told->peer != peer && told->peer != CORE_PEER_EVERYBODY)
+			continue;
+		if (!told->deadline_ns || told->deadline_ns > agent->now_ns)
+			return true;
+	}
+	return false;
+}
+
 void cuts_add(struct agent *agent, const struct core_cut *cut)
 {
 	int err;
 
+	tell(&agent->cuts, cut);
 	if (by_kernel(agent))
 		err = kernel_cut_add(agent->kernel, cut, agent_now_ns());
 	else
@@ -62,6 +103,7 @@ void cuts_del(struct agent *agent, uint32_t handle)
 	uint32_t i;
 	int err;
 
+	untell(cuts, handle);
 	if (by_kernel(agent)) {
 		err = kernel_cut_del(agent->kernel, handle);
 		/* One that was never made, or has run out, is gone as well. */

@@ -19,9 +19,20 @@ struct cut {
 	bool gone; /* to go at the next commit */
 };
 
+/* A cut that programs are told of: its visibility is `local`. */
+struct cut_told {
+	uint32_t handle;
+	uint32_t peer;
+	uint64_t deadline_ns;
+};
+
+#define CUTS_TOLD_MAX 1024U
+
 struct cuts {
 	struct cut *list; /* user-space cuts */
 	uint32_t count, room;
+	struct cut_told told[CUTS_TOLD_MAX];
+	uint32_t told_count;
 	uint64_t next_deadline_ns; /* UINT64_MAX: none */
 	/* Commits waiting for their answer, oldest first. */
 	uint64_t *tokens;
@@ -45,7 +56,10 @@ void cuts_settle(struct agent *agent);
  * false when the kernel does it. */
 bool cuts_hold(const struct agent *agent, uint32_t peer, enum cut_way way,
 	       const char *channel);
-/* The same for an address, also of nobody known. */
+/* Whether a program is to be told that this peer is cut off (-ENETUNREACH),
+ * instead of seeing only what a pulled cable shows. */
+bool cuts_told(const struct agent *agent, uint32_t peer);
+/* The same as cuts_hold for an address, also of nobody known. */
 bool cuts_hold_address(const struct agent *agent,
 		       const struct skerry_addr *addr, enum cut_way way);
 

@@ -164,8 +164,12 @@ static void make_printable(char *text)
 	}
 }
 
-/* The same handle attaches again while we have not seen its end yet. */
-static void end_old_attachment(struct program *program)
+/*
+ * The same handle attaches again while we have not seen its end yet. An
+ * instance is no secret: only its own user ends an attachment so. False: it
+ * is somebody else's.
+ */
+static bool end_old_attachment(struct program *program)
 {
 	struct programs *programs = &program->agent->programs;
 	uint32_t i;
@@ -173,11 +177,15 @@ static void end_old_attachment(struct program *program)
 	for (i = 1; i <= SKERRY_PROGRAMS_MAX; i++) {
 		struct program *old = programs->list[i];
 
-		if (old && old != program && old->attached &&
-		    !memcmp(old->instance, program->instance, 16))
-			program_doom(old, 0, "attached again");
+		if (!old || old == program || !old->attached ||
+		    memcmp(old->instance, program->instance, 16))
+			continue;
+		if (old->uid != program->uid)
+			return false;
+		program_doom(old, 0, "attached again");
 	}
 	programs_settle(program->agent);
+	return true;
 }
 
 static void on_wake(uv_poll_t *poll, int status, int events)
@@ -221,7 +229,11 @@ static void attach(struct program *program, struct skerry_attach *hello)
 		       "not an administrator: be root, or in admin_group");
 		return;
 	}
-	end_old_attachment(program);
+	if (!end_old_attachment(program)) {
+		refuse(program, -EEXIST,
+		       "this instance is attached for another user");
+		return;
+	}
 	err = make_rings(program);
 	if (!err)
 		err = flow_program(agent->flows, program->number,

@@ -18,6 +18,15 @@ static struct program_slot *slot_of(struct program *program, uint32_t slot)
 
 /* ---- slots ------------------------------------------------------------------- */
 
+/* Why it is down, for its program. */
+static int32_t slot_error(const struct agent *agent,
+			  const struct program_slot *own, int32_t error)
+{
+	if (error == -ENOTCONN && cuts_told(agent, own->peer))
+		return -ENETUNREACH;
+	return error;
+}
+
 static void flow_slot(void *data, uint32_t number, uint32_t index,
 		      const struct skerry_flow_slot *value)
 {
@@ -30,7 +39,7 @@ static void flow_slot(void *data, uint32_t number, uint32_t index,
 	own = slot_of(program, index);
 	slot = &program->control.slots[index];
 	skerry_store_relaxed(&slot->state, value->state);
-	skerry_store_relaxed(&slot->error, value->error);
+	skerry_store_relaxed(&slot->error, slot_error(data, own, value->error));
 	skerry_store_relaxed(&slot->lane, value->lane);
 	skerry_store_relaxed(&slot->base, value->base);
 	skerry_store_relaxed(&slot->expected, value->expected);

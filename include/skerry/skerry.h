@@ -197,8 +197,9 @@ struct skerry_forward_opts {
  * A lane that is down is waited for, up to a second, when waiting is allowed.
  * -EHOSTUNREACH unknown node or never connected; -ENOTCONN was connected,
  * is not now; -ENOENT no such channel or endpoint there; -EMSGSIZE above
- * SKERRY_MESSAGE_MAX_BYTES, on a fast channel above the path MTU. A cut is
- * no error of its own: it is felt as what it does to the lanes.
+ * SKERRY_MESSAGE_MAX_BYTES, on a fast channel above the path MTU;
+ * -ENETUNREACH not connected now, because of a cut with visibility local.
+ * Any other cut is no error of its own: it is felt as what it does to lanes.
  */
 SKERRY_API int skerry_forward(struct skerry *handle, const char *node,
 			      const char *endpoint, const void *data,

@@ -122,6 +122,7 @@ static int pump_send(struct skerry *h, const struct options *o,
 		    err == -ETIMEDOUT || err == -ENETUNREACH ||
 		    err == -EHOSTUNREACH) {
 			printf("retry %s\n", skerry_last_error(h));
+			fflush(stdout);
 			skerry_dispatch(h, 50);
 			continue;
 		}
