@@ -643,8 +643,8 @@ static int datagram(struct fs_world *world, uint64_t fast_id, uint16_t port)
 	uint64_t stamp[3] = { FS_HOSTILE, 1, 0 };
 	struct skerry_addr from = { .ip = { 1 }, .port = port };
 
-	return flow_fast(world->nodes[1].tab, fast_id, 5, &from,
-			 (struct core_bytes) { stamp, sizeof(stamp) },
+	return flow_fast(world->nodes[1].tab, fast_id, 5, SKERRY_DATA_CAST,
+			 &from, (struct core_bytes) { stamp, sizeof(stamp) },
 			 world->now_ns);
 }
 
@@ -665,6 +665,7 @@ TEST_F(rules, fast_flow_lives_and_ends)
 	ASSERT_EQ(world->answer.inflow,
 		  self->b->to_program[1].tail->frame.flow);
 	ASSERT_EQ(5, self->b->to_program[1].tail->frame.sequence);
+	ASSERT_EQ(SKERRY_DATA_CAST, self->b->to_program[1].tail->frame.flags);
 	ASSERT_EQ(-ENOENT, datagram(world, fast_id, 98));
 	ASSERT_EQ(-ENOENT, datagram(world, fast_id + 1, 99));
 	/* Its control lane dies and comes again: nothing changes. */

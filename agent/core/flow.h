@@ -251,8 +251,8 @@ int flow_frame(struct flowtab *tab, uint64_t lane, uint32_t peer,
 /* A fast datagram that the kernel left to the agent: deliver it through the
  * ring if there is room, else drop and count. */
 int flow_fast(struct flowtab *tab, uint64_t fast_id, uint64_t sequence,
-	      const struct skerry_addr *sender, struct core_bytes payload,
-	      uint64_t now_ns);
+	      uint16_t flags, const struct skerry_addr *sender,
+	      struct core_bytes payload, uint64_t now_ns);
 
 /* ---- time and tables -------------------------------------------------- */
 

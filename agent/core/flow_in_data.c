@@ -222,14 +222,15 @@ static struct flow_in *fast_find(struct flowtab *tab, uint64_t fast_id)
 }
 
 int flow_fast(struct flowtab *tab, uint64_t fast_id, uint64_t sequence,
-	      const struct skerry_addr *sender, struct core_bytes payload,
-	      uint64_t now_ns)
+	      uint16_t flags, const struct skerry_addr *sender,
+	      struct core_bytes payload, uint64_t now_ns)
 {
 	struct flow_in *in = fast_find(tab, fast_id);
 	uint64_t cost =
 		SKERRY_COST(sizeof(struct skerry_frame) + payload.size_bytes);
 	struct skerry_frame record = {
 		.type = SKERRY_FRAME_DATA,
+		.flags = flags & SKERRY_DATA_CAST,
 		.sequence = sequence,
 	};
 	int r = -ENOENT;

@@ -218,8 +218,8 @@ static void fast_datagram(struct agent *agent, const struct skerry_addr *from,
 	}
 	payload.data = (const uint8_t *)bytes.data + header.header_length;
 	payload.size_bytes = bytes.size_bytes - header.header_length;
-	if (flow_fast(agent->flows, header.id, header.sequence, from, payload,
-		      agent_now_ns()) == -EPROTO)
+	if (flow_fast(agent->flows, header.id, header.sequence, header.flags,
+		      from, payload, agent_now_ns()) == -ENOENT)
 		garbage(agent, from, "no such fast lane of this sender");
 }
 
