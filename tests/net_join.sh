@@ -20,9 +20,8 @@ lanes_up() {
 	local i
 	for i in $(seq 8); do
 		# Two channels, seven peers.
-		[ "$(json "$i" connection -- \
-			'sum(1 for c in d["connections"] if c["state"] == "up")')" \
-			= 14 ] || return 1
+		[ "$(ctl "$i" --json connection | tr -d ' \n' |
+			grep -o '"state":"up"' | wc -l)" = 14 ] || return 1
 	done
 }
 one_run() {
@@ -51,6 +50,9 @@ all_runs() {
 		one_run || { echo "run $run of $runs"; return 1; }
 		times+=" $took"
 		[ "$run" = $runs ] && continue
+		for i in $(seq 8); do
+			kill -KILL "$(host_pid "$i")"
+		done
 		for i in $(seq 8); do
 			host_stop "$i" KILL
 		done

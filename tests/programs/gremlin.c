@@ -2,8 +2,9 @@
 /*
  * gremlin - a program that follows ring.h only as far as it must: attaches,
  * then writes random bytes, half-right records and impossible positions into
- * its rings, for as many seconds as asked. When it is detached it comes
- * again.
+ * its rings, for as many seconds as asked. Sometimes it first does what a
+ * program does - sends to itself, asks - to have more to spoil. When it is
+ * detached it comes again.
  *
  *   gremlin SOCKET SECONDS SEED
  *
@@ -12,6 +13,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +47,10 @@ struct area {
 struct gremlin {
 	int fd, wake;
 	struct area control, channel;
+	/* The flow to itself, while it behaves. */
+	const struct skerry_flow_slot *slot;
+	uint32_t slot_index, epoch;
+	uint64_t written, next;
 };
 
 static int receive(int fd, void *data, size_t size, int *fds, int room)
@@ -98,20 +104,31 @@ static int map_area(struct area *a, int fd, size_t size)
 	return 0;
 }
 
+/* The rest of the header as given; payload NULL: whatever is there. */
+static void put_record(struct area *a, struct skerry_frame f,
+		       const void *extensions, size_t extension_bytes,
+		       const void *payload, size_t payload_bytes)
+{
+	uint8_t *at = a->data + (a->tail & (a->size_bytes - 1));
+
+	f.header_length = (uint16_t)(sizeof(f) + extension_bytes);
+	f.length = (uint32_t)(f.header_length + payload_bytes);
+	memcpy(at, &f, sizeof(f));
+	memcpy(at + sizeof(f), extensions, extension_bytes);
+	if (payload)
+		memcpy(at + f.header_length, payload, payload_bytes);
+	a->tail += SKERRY_COST(f.length);
+}
+
 static void put(struct area *a, uint8_t type, uint32_t flow, uint32_t corr,
 		const void *tlvs, size_t size)
 {
-	struct skerry_frame f = { .length = (uint32_t)(sizeof(f) + size),
-				  .type = type,
-				  .header_length = sizeof(f),
+	struct skerry_frame f = { .type = type,
 				  .flow = flow,
 				  .correlation = corr,
 				  .sequence = chance(4) };
-	uint8_t *at = a->data + (a->tail & (a->size_bytes - 1));
 
-	memcpy(at, &f, sizeof(f));
-	memcpy(at + sizeof(f), tlvs, size);
-	a->tail += SKERRY_COST(f.length);
+	put_record(a, f, "", 0, tlvs, size);
 }
 
 static size_t text(uint8_t *out, uint16_t key, const char *value)
@@ -121,6 +138,15 @@ static size_t text(uint8_t *out, uint16_t key, const char *value)
 	memcpy(out, &tlv, sizeof(tlv));
 	memcpy(out + sizeof(tlv), value, tlv.length);
 	return sizeof(tlv) + tlv.length;
+}
+
+static size_t number(uint8_t *out, uint16_t key, uint64_t value)
+{
+	struct skerry_tlv tlv = { key, sizeof(value) };
+
+	memcpy(out, &tlv, sizeof(tlv));
+	memcpy(out + sizeof(tlv), &value, sizeof(value));
+	return sizeof(tlv) + sizeof(value);
 }
 
 static void publish(struct gremlin *g, struct area *a)
@@ -185,6 +211,168 @@ static void detach(struct gremlin *g)
 	close(g->fd);
 }
 
+/* ---- behaving, for a while: what comes later is reached only so ------------ */
+
+static bool room_for(const struct area *a, uint64_t cost)
+{
+	uint64_t head = skerry_load_acquire(&a->map->agent_ring.head);
+
+	return a->tail - head + cost <= a->size_bytes;
+}
+
+/* Everything that the agent has written counts as read. */
+static void read_all(struct gremlin *g, struct area *a)
+{
+	skerry_store_release(&a->map->program_ring.head,
+			     skerry_load_acquire(&a->map->program_ring.tail));
+	publish(g, a);
+}
+
+static const struct skerry_flow_slot *open_slot(struct gremlin *g)
+{
+	const struct skerry_mapping *map = g->control.map;
+	const struct skerry_flow_slot *slots =
+		(const void *)((const uint8_t *)map + map->slots_offset);
+
+	for (int wait = 0; wait < 100; wait++) {
+		for (uint32_t i = 0; i < 8; i++) {
+			if (skerry_load_acquire(&slots[i].state) ==
+			    SKERRY_SLOT_OPEN) {
+				g->slot_index = i;
+				return &slots[i];
+			}
+		}
+		usleep(500);
+	}
+	return NULL;
+}
+
+/* A flow to its own endpoint. */
+static bool open_flow(struct gremlin *g)
+{
+	struct skerry_frame sync = { .type = SKERRY_REC_SYNC, .sequence = 1 };
+	uint8_t tlvs[128];
+	size_t size = text(tlvs, SKERRY_K_CHANNEL, "default");
+
+	size += text(tlvs + size, SKERRY_K_NODE, "");
+	size += text(tlvs + size, SKERRY_K_ENDPOINT, "gremlin");
+	size += number(tlvs + size, SKERRY_K_FLOW_ID, seed);
+	size += number(tlvs + size, SKERRY_K_NEXT_SEQUENCE, 1);
+	put(&g->control, SKERRY_REC_COMMAND, SKERRY_CMD_FLOW_OPEN, 3, tlvs,
+	    size);
+	publish(g, &g->control);
+	g->slot = open_slot(g);
+	if (!g->slot)
+		return false;
+	g->epoch = skerry_load_acquire(&g->slot->epoch);
+	g->written = skerry_load_relaxed(&g->slot->base);
+	g->next = 1;
+	sync.flow = g->slot_index;
+	sync.correlation = g->epoch;
+	put_record(&g->channel, sync, "", 0, NULL, 0);
+	publish(g, &g->channel);
+	return true;
+}
+
+static void want(struct gremlin *g, uint64_t total)
+{
+	struct skerry_frame f = { .type = SKERRY_REC_WANT,
+				  .flow = g->slot_index,
+				  .correlation = g->epoch,
+				  .sequence = g->written +
+					      SKERRY_FLOW_CREDIT_BYTES };
+	uint8_t tlv[16];
+	size_t size = total ? number(tlv, SKERRY_K_TOTAL_BYTES, total) : 0;
+
+	put_record(&g->channel, f, tlv, size, NULL, 0);
+	publish(g, &g->channel);
+}
+
+/* One fragment, when there is credit for it within some milliseconds. */
+static bool data(struct gremlin *g, uint8_t flags, uint64_t total, size_t size)
+{
+	struct skerry_frame f = { .type = SKERRY_FRAME_DATA,
+				  .flags = flags,
+				  .flow = g->slot_index,
+				  .correlation = g->epoch,
+				  .sequence = g->next };
+	uint8_t tlv[16];
+	size_t extra = total ? number(tlv, SKERRY_K_TOTAL_BYTES, total) : 0;
+	uint64_t cost = SKERRY_COST(sizeof(f) + extra + size);
+
+	for (int wait = 0; wait < 10; wait++) {
+		if (room_for(&g->channel, cost) &&
+		    g->written + cost <=
+			    skerry_load_acquire(&g->slot->granted) &&
+		    (!total ||
+		     skerry_load_relaxed(&g->slot->large) == g->next)) {
+			put_record(&g->channel, f, tlv, extra, NULL, size);
+			publish(g, &g->channel);
+			g->written += cost;
+			g->next += !(flags & SKERRY_DATA_MORE);
+			return true;
+		}
+		usleep(300);
+	}
+	return false;
+}
+
+static void large(struct gremlin *g)
+{
+	const size_t fragment = SKERRY_FRAGMENT_BYTES;
+
+	want(g, 2 * fragment);
+	if (data(g, SKERRY_DATA_MORE, 2 * fragment, fragment) && chance(3))
+		data(g, SKERRY_DATA_CONT, 0, fragment);
+}
+
+/* Fills its own message ring, then lets the agent go on or lies about it. */
+static void stream(struct gremlin *g)
+{
+	if (!open_flow(g))
+		return;
+	for (int round = 0; round < 3; round++) {
+		if (chance(3) == 0)
+			large(g);
+		do
+			want(g, 0);
+		while (data(g, 0, 0, 30000) && data(g, 0, 0, 30000));
+		if (chance(4) == 0)
+			skerry_store_release(&g->channel.map->program_ring.head,
+					     g->channel.map->program_ring.tail +
+						     8);
+		else
+			read_all(g, &g->channel);
+		publish(g, &g->channel);
+	}
+}
+
+/* Asks for more answers than its control ring holds, then reads them. */
+static void ask(struct gremlin *g)
+{
+	uint8_t tlvs[64];
+	size_t size = text(tlvs, SKERRY_K_QUERY, "limits");
+
+	for (int i = 0; i < 600 && room_for(&g->control, 64); i++) {
+		put(&g->control, SKERRY_REC_COMMAND, SKERRY_CMD_DATA_QUERY, 4,
+		    tlvs, size);
+		publish(g, &g->control);
+	}
+	for (int wait = 0; wait < 100; wait++) {
+		if (skerry_load_acquire(&g->control.map->agent_ring.head) ==
+		    g->control.tail)
+			break;
+		usleep(1000);
+	}
+	read_all(g, &g->control);
+	put(&g->control, SKERRY_REC_COMMAND, SKERRY_CMD_DATA_QUERY, 5, tlvs,
+	    size);
+	publish(g, &g->control);
+	usleep(1000);
+}
+
+/* ---- misbehaving ------------------------------------------------------------ */
+
 /* A record with a plausible type and command, and anything else. */
 static void half_right(struct area *a)
 {
@@ -244,8 +432,15 @@ static void prank(struct gremlin *g)
 	struct area *a = chance(2) ? &g->control : &g->channel;
 	uint64_t pick = chance(100);
 
-	if (pick < 70) {
+	if (pick < 68) {
 		half_right(a);
+	} else if (pick < 70) { /* longer than any extensions are */
+		static const uint8_t much[3000];
+		struct skerry_frame f = { .type = SKERRY_REC_WANT,
+					  .flow = g->slot_index,
+					  .correlation = g->epoch };
+
+		put_record(a, f, much, 900 + chance(2000), NULL, 0);
 	} else if (pick < 90) {
 		garbage(a);
 	} else if (pick < 94) {
@@ -278,6 +473,10 @@ int main(int argc, char **argv)
 			continue;
 		}
 		attached++;
+		if (chance(16) == 0)
+			stream(&g);
+		if (chance(64) == 0)
+			ask(&g);
 		for (;;) {
 			struct pollfd p = { g.fd, POLLIN, 0 };
 

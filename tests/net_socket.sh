@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Strangers at api.sock: half a message, wrong ones, descriptors, storms,
+# somebody else's instance. Each is told or closed; nothing is left open, and
+# who is attached notices nothing.
+# shellcheck source=tests/lib/tap.sh
+. "$(dirname "$0")/lib/tap.sh"
+dir=$HOSTS_DIR
+
+hosts_make 1 || die "hosts"
+chmod 711 "$dir"
+host_config 1 '[api]' 'group = nogroup'
+host_start 1 || die "agent 1"
+socket=$dir/run/$(host_name 1)/api.sock
+pump 1 receive sink >"$dir/in" &
+receiver=$!
+wait_for 5 grep -q ready "$dir/in" || die "receiver"
+pump 1 send "$(host_name 1)" sink --rate 2000 --seconds 10 >"$dir/out" &
+sender=$!
+descriptors() { find "/proc/$(host_pid 1)/fd" -mindepth 1 | wc -l; }
+at_most() { [ "$(descriptors)" -le "$1" ]; }
+sleep 1
+at_rest=$(descriptors)
+
+cat >"$dir/stranger.py" <<'END'
+import array, os, socket, struct, sys
+path, what = sys.argv[1], sys.argv[2]
+MAGIC = 0x474e4952594b5321
+
+def connect():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(path)
+    s.settimeout(5)
+    return s
+
+def hello(magic=MAGIC, abi=1, flags=0, instance=None):
+    return struct.pack("<QII16sQ64s", magic, abi, flags,
+                       instance or os.urandom(16), 0, b"stranger\x1b[2J")
+
+def answer(s):
+    """The error in the answer; None: closed without one."""
+    try:
+        data = s.recv(4096)
+    except ConnectionResetError:
+        return None
+    return struct.unpack_from("<i", data, 12)[0] if data else None
+
+def is_closed(s):
+    try:
+        return s.recv(4096) == b""
+    except ConnectionResetError:
+        return True
+
+def wrong():
+    for data in ([os.urandom(n) for n in (1, 8, 15, 16, 103, 104, 105, 9000)]
+                 + [hello(magic=MAGIC + 1)]):
+        s = connect()
+        s.send(data)
+        assert answer(s) is None, data
+    for data in (hello()[:16], hello()[:103], hello() + b"x",
+                 hello() + bytes(9000), hello(abi=2), hello(abi=0)):
+        s = connect()
+        s.send(data)
+        assert answer(s) == -71, data
+
+def descriptors():
+    for data, error in ((hello(), 0), (b"x", None)):
+        r, w = os.pipe()
+        s = connect()
+        s.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                            array.array("i", [w] * 200))])
+        os.close(w)
+        assert answer(s) == error
+        # Nobody has kept the other end.
+        assert os.read(r, 1) == b""
+
+def twice():
+    s = connect()
+    s.send(hello())
+    assert answer(s) == 0
+    s.send(hello())
+    assert is_closed(s)
+
+def storm():
+    for i in range(3000):
+        s = connect()
+        if i % 3:
+            s.send((hello(), b"", hello()[:50])[i // 3 % 3])
+        s.close()
+
+def silent():
+    held, full = [], 0
+    for i in range(300):
+        s = connect()
+        s.setblocking(False)
+        held.append(s)
+    import time
+    time.sleep(1)
+    for s in held:
+        try:
+            full += struct.unpack_from("<i", s.recv(4096), 12)[0] == -28
+        except BlockingIOError:
+            pass
+    assert 300 - 256 <= full < 100, full
+    # The rest have their time to say something, and no more.
+    time.sleep(8)
+    for s in held:
+        s.setblocking(True)
+        assert is_closed(s)
+
+def stolen():
+    """As root; then again as somebody else; then as root."""
+    mine = os.urandom(16)
+    s = connect()
+    s.send(hello(instance=mine))
+    assert answer(s) == 0
+    child = os.fork()
+    if not child:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        t = connect()
+        t.send(hello(instance=mine))
+        os._exit(answer(t) != -17)
+    assert os.waitpid(child, 0)[1] == 0
+    s.settimeout(0.5)
+    try:
+        assert s.recv(4096) != b"", "the first one was detached"
+    except socket.timeout:
+        pass
+    t = connect()
+    t.send(hello(instance=mine))
+    assert answer(t) == 0
+    s.settimeout(5)
+    assert is_closed(s)
+
+globals()[what]()
+END
+stranger() { timeout 60 python3 "$dir/stranger.py" "$socket" "$1"; }
+check "what is no attach message: closed, or told" stranger wrong
+check "descriptors that nobody asked for are not kept" stranger descriptors
+check "a second message on the socket: detached" stranger twice
+check "somebody else's instance: refused; one's own: replaced" stranger stolen
+check "3000 that come and go" stranger storm
+check "the agent answers" ctl 1 status
+check "300 that say nothing: told that it is full, closed in time" \
+	stranger silent
+check "the agent answers again" ctl 1 status
+wait $sender
+check "the program that was there had no error" test $? -eq 0
+sleep 0.5
+kill $receiver
+wait $receiver
+check "and lost nothing" test \
+	"$(value "$dir/in" received)" = "$(value "$dir/out" sent)"
+check "nothing is left open" wait_for 5 at_most "$at_rest"
+check "the log is short" between 1 "$(wc -l <"$dir/1.log")" 100
+host_stop 1 TERM
+check "the agent ended by itself" grep -q ' stopped ' "$dir/1.log"
