@@ -85,6 +85,8 @@ void flow_in_unkey(struct flowtab *tab, struct flow_in *in)
 
 void flow_in_free(struct flowtab *tab, struct flow_in *in)
 {
+	/* One that never became live may still be found by its key. */
+	flow_in_unkey(tab, in);
 	if (in->lane)
 		flow_lane_unmap(tab, in);
 	if (in->has_index)
