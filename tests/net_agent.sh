@@ -56,7 +56,7 @@ def find(d):
         if r is not None: return r
 print(find(json.load(sys.stdin)))"
 }
-ended() { ! kill -0 "$(pid "$1")" 2>/dev/null; }
+ended() { ! alive "$(pid "$1")"; }
 
 # What it does not start with.
 out=$(run x 17281)

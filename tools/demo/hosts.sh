@@ -89,6 +89,14 @@ host_agent() {
 	disown $!
 }
 
+# alive PID - the process is there. One that has ended and whose parent does
+# not ask for it, as where process 1 is no init, is not.
+alive() {
+	[ -d "/proc/$1" ] && ! awk '/^State:/ { ended = $2 == "Z" }
+		/^Threads:/ { threads = $2 }
+		END { exit !(ended && threads <= 1) }' "/proc/$1/status" 2>/dev/null
+}
+
 # host_start I [FLAG…] - start the agent and wait until it answers.
 host_start() {
 	local i=$1 tries=0
@@ -98,7 +106,7 @@ host_start() {
 	until ctl "$i" status >/dev/null 2>&1; do
 		tries=$((tries + 1))
 		if [ $tries -gt 100 ] ||
-			! kill -0 "$(cat "$HOSTS_DIR/$i.pid")" 2>/dev/null; then
+			! alive "$(host_pid "$i")"; then
 			echo "agent $i did not start:" >&2
 			tail -20 "$HOSTS_DIR/$i.log" >&2
 			return 1
@@ -114,7 +122,7 @@ host_stop() {
 	local pid
 	pid=$(host_pid "$1") || return
 	kill "-${2-TERM}" "$pid" 2>/dev/null
-	while kill -0 "$pid" 2>/dev/null; do
+	while alive "$pid"; do
 		sleep 0.05
 	done
 }
@@ -166,7 +174,7 @@ hosts_clean() {
 		pid=$(cat "$f")
 		kill -CONT "$pid" 2>/dev/null
 		kill -KILL "$pid" 2>/dev/null
-		while kill -0 "$pid" 2>/dev/null; do
+		while alive "$pid"; do
 			sleep 0.05
 		done
 	done
