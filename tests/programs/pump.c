@@ -95,7 +95,7 @@ static int pump_send(struct skerry *h, const struct options *o,
 		.channel = o->channel,
 	};
 	unsigned char *message = calloc(1, o->size);
-	uint64_t sent = 0, again = 0, number = 0;
+	uint64_t sent = 0, again = 0, retries = 0, number = 0;
 	struct ticker ticker = { now() + o->every_ms / 1e3, 0 };
 	double began = now();
 	int err = 0;
@@ -103,7 +103,7 @@ static int pump_send(struct skerry *h, const struct options *o,
 	opts.ret_number = &number;
 	skerry_on_lost(h, on_lost, NULL);
 	while (!stop && (!o->count || sent < o->count)) {
-		if (o->seconds > 0 && (sent % 64 == 0 || again) &&
+		if (o->seconds > 0 && (sent % 64 == 0 || again || retries) &&
 		    now() - began > o->seconds)
 			break;
 		if (o->size >= sizeof(sent))
@@ -121,6 +121,7 @@ static int pump_send(struct skerry *h, const struct options *o,
 		if (err == -ENOTCONN || err == -ECONNRESET || err == -ESTALE ||
 		    err == -ETIMEDOUT || err == -ENETUNREACH ||
 		    err == -EHOSTUNREACH) {
+			retries++;
 			printf("retry %s\n", skerry_last_error(h));
 			fflush(stdout);
 			skerry_dispatch(h, 50);
