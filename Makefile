@@ -49,8 +49,8 @@ ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(SAN) -Iinclude -Iage
 	-I$(B)/gen $(pkg_cflags) -DSKERRY_VERSION_STRING='"$(VERSION)"' -MMD -MP
 LDFLAGS += $(SAN)
 
-core_src := $(wildcard agent/core/*.c)
-run_src := $(wildcard agent/run/*.c)
+core_src := $(wildcard agent/core/*.c agent/core/*/*.c)
+run_src := $(wildcard agent/run/*.c agent/run/*/*.c)
 lib_src := $(wildcard tools/lib/*.c)
 ctl_src := $(wildcard tools/skerryctl/*.c)
 test_lib_src := $(wildcard tests/lib/*.c)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "kselftest_harness.h"
-#include "lanefsm.h"
+#include "lane/lanefsm.h"
 #include "rng.h"
 
 TEST(all_parts_or_none)

@@ -10,7 +10,7 @@
 #include "kselftest_harness.h"
 
 #include "core.h"
-#include "trace.h"
+#include "trace/trace.h"
 
 #define ROOM (8U << 20)
 

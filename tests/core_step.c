@@ -10,7 +10,7 @@
 #include "rng.h"
 #include "skerry/ring.h"
 #include "spec.h"
-#include "trace.h"
+#include "trace/trace.h"
 #include "kselftest_harness.h"
 
 #define MS 1000000ULL

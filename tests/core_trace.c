@@ -9,7 +9,7 @@
 
 #include "core.h"
 #include "rng.h"
-#include "trace.h"
+#include "trace/trace.h"
 
 #define ROOM (8U << 20)
 

@@ -50,7 +50,7 @@ check "gremlins were detached, time and again" between 50 \
 sed 's/^/# /' "$dir"/g? "$dir/out" "$dir/in"
 host_stop 2 TERM
 # The parser: the record ring and what reads records of programs.
-for f in agent/core/ringbuf agent/run/program_ring; do
+for f in agent/core/ringbuf agent/run/program/program_ring; do
 	lines=$(cd "$dir" && gcov -n -o "$covered/obj/$f.o" \
 		"$OLDPWD/$f.c" 2>/dev/null |
 		sed -n "/File.*${f##*/}\.c/,/Lines/s/Lines executed:\([0-9]*\)\..*/\1/p" |

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "run/config.h"
+#include "run/config/config.h"
 #include "kselftest_harness.h"
 
 static const uint8_t loopback_v4[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };

@@ -48,14 +48,14 @@ taken_from_outside() {
 
 core_includes_run() {
 	local file
-	for file in agent/core/*.c; do
+	for file in agent/core/*.c agent/core/*/*.c; do
 		includes "$file" | grep -E '(^|/)run/' | sed "s|^|$file: |"
 	done
 }
 
 knows_partitions() {
 	local file
-	for file in agent/core/overlay*.c agent/core/detector*.c \
+	for file in agent/core/overlay/*.c agent/core/detector*.c \
 		agent/core/delivery*.c; do
 		[ -e "$file" ] || continue
 		includes "$file" | grep -E '(^|/)partition[^/]*\.h$' |
@@ -75,14 +75,14 @@ compiler_works() {
 
 floating_point() {
 	local file
-	for file in agent/core/*.[ch]; do
+	for file in agent/core/*.[ch] agent/core/*/*.[ch]; do
 		"$cc" -fpreprocessed -dD -E -P "$file" 2>/dev/null |
 			grep -E '\b(float|double)\b' | sed "s|^|$file: |"
 	done
 }
 
 asks_for_frame_types() {
-	local file=agent/run/lane.c
+	local file=agent/run/lane/lane.c
 	if [ ! -e "$file" ]; then
 		echo "$file is not there"
 		return
@@ -100,7 +100,7 @@ verdict "$(knows_partitions 2>&1)" \
 	"overlay, detector and delivery do not know of partitions"
 verdict "$(floating_point 2>&1)" "agent/core counts without floating point"
 verdict "$(asks_for_frame_types 2>&1)" \
-	"agent/run/lane.c asks for the type of no frame"
+	"agent/run/lane/lane.c asks for the type of no frame"
 
 echo "1..$count"
 exit $failed

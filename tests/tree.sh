@@ -125,7 +125,7 @@ verdict "headers have guards"
 
 # core is a state machine: it knows nothing of who runs it.
 grep -nE '#include.*(run/|<(unistd|sys/socket|time|pthread|stdlib|uv)\.h)' \
-	agent/core/*.[ch] >"$said"
+	agent/core/*.[ch] agent/core/*/*.[ch] >"$said"
 verdict "core includes nothing of run, no clock, no allocator"
 
 # ---- tools ------------------------------------------------------------------

@@ -8,7 +8,7 @@
 
 #include "core_state.h"
 #include "identity.h"
-#include "partition.h"
+#include "partition/partition.h"
 #include "skerry/ring.h"
 
 static void answer(struct core *core, const struct core_event *event, int error,

@@ -16,7 +16,7 @@
 #include "join.h"
 #include "members.h"
 #include "notice.h"
-#include "overlay.h"
+#include "overlay/overlay.h"
 #include "query.h"
 #include "rng.h"
 #include "update.h"

@@ -8,7 +8,7 @@
 #include "addr.h"
 #include "core_state.h"
 #include "link.h"
-#include "partition.h"
+#include "partition/partition.h"
 
 /* One row from *cursor on: 1 written (cursor moved), 0 no more rows. */
 typedef int row_fn(struct core *core, struct query *query,

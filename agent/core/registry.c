@@ -7,7 +7,7 @@
 
 #include "beat.h"
 #include "core_state.h"
-#include "partition.h"
+#include "partition/partition.h"
 
 /* What one partition_tick() may ask for; with less room it waits. */
 #define REGISTRY_OPS 96U

@@ -9,16 +9,16 @@
 #include <uv.h>
 
 #include "../core/core.h"
-#include "../core/flow.h"
-#include "config.h"
+#include "core/flow/flow.h"
+#include "run/config/config.h"
 #include "cuts.h"
 #include "devices.h"
 #include "helper.h"
-#include "kernel.h"
-#include "lane.h"
+#include "run/kernel/kernel.h"
+#include "run/lane/lane.h"
 #include "loop.h"
 #include "peers.h"
-#include "program.h"
+#include "run/program/program.h"
 #include "record.h"
 #include "udp.h"
 

@@ -8,7 +8,7 @@
 #define SKERRY_DRIVER_H
 
 #include "../core/event.h"
-#include "lane.h"
+#include "run/lane/lane.h"
 
 struct agent;
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/trace.h"
+#include "core/trace/trace.h"
 #include "log.h"
 
 /* One step: an event with a whole state file, and a full update. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-only OR BSD-2-Clause */
 /*
- * maps.h - what the BPF maps hold. Shared by bpf/ and agent/run/kernel.c;
+ * maps.h - what the BPF maps hold. Shared by bpf/ and agent/run/kernel/;
  * what `bpftool map dump pinned` prints.
  *
  * Enumerators are what people read in bpftool's output, so they are words.

@@ -3,7 +3,7 @@
 #ifndef TEST_BPF_NODE_H
 #define TEST_BPF_NODE_H
 
-#include "run/kernel.h"
+#include "run/kernel/kernel.h"
 
 #define BPF_NODE_ROOT_BYTES 64
 

@@ -9,7 +9,7 @@
 #ifndef FLOWSIM_H
 #define FLOWSIM_H
 
-#include "flow.h"
+#include "flow/flow.h"
 #include "rng.h"
 
 #define FS_NODES 3

@@ -6,7 +6,7 @@
 #ifndef TESTS_LANE_PAIR_H
 #define TESTS_LANE_PAIR_H
 
-#include "lanefsm.h"
+#include "lane/lanefsm.h"
 
 struct lane_key {
 	uint8_t bytes[32];

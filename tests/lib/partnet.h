@@ -7,7 +7,7 @@
 #ifndef SKERRY_TEST_PARTNET_H
 #define SKERRY_TEST_PARTNET_H
 
-#include "partition.h"
+#include "partition/partition.h"
 #include "rng.h"
 #include "skerry/ring.h"
 

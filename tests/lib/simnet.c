@@ -11,7 +11,7 @@
 #include "hash.h"
 #include "rng.h"
 #include "simnet_impl.h"
-#include "trace.h"
+#include "trace/trace.h"
 
 #define WALL_START_US 1700000000000000ULL
 

@@ -11,7 +11,7 @@
 
 #include "core.h"
 #include "codec.h"
-#include "lanefsm.h"
+#include "lane/lanefsm.h"
 
 #define SIM_NODES_MAX 40
 #define SIM_MS 1000000ULL

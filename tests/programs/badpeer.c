@@ -27,7 +27,7 @@
 
 #include "codec.h"
 #include "dgram.h"
-#include "lanefsm.h"
+#include "lane/lanefsm.h"
 #include "run/hmac.h"
 #include "spec.h"
 

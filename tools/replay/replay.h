@@ -6,7 +6,7 @@
 #ifndef SKERRY_REPLAY_H
 #define SKERRY_REPLAY_H
 
-#include "../../agent/core/trace.h"
+#include "trace/trace.h"
 
 #define REPLAY_KEY_BYTES 32
 

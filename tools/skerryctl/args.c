@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ctl.h"
-#include "run/config_impl.h"
+#include "run/config/config_impl.h"
 
 static const struct arg *find(const struct arg *list, const char *text,
 			      const char **ret_value)

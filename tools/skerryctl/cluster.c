@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
-#include "run/config_impl.h"
+#include "run/config/config_impl.h"
 
 #define DEFAULT_KEY_FILE "/etc/skerry/cluster.key"
 #define KEY_TEXT_BYTES (2 * CONFIG_KEY_BYTES + 1) /* with a newline */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "print.h"
-#include "run/config_impl.h"
+#include "run/config/config_impl.h"
 #include "run/field.h"
 #include "skerry/ring.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cut.h"
-#include "run/kernel.h"
+#include "run/kernel/kernel.h"
 #include "skerry/ring.h"
 
 #define RESOLVE_WAIT_MS 5000

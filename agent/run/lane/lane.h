@@ -14,8 +14,8 @@
 
 #include <uv.h>
 
-#include "../core/event.h"
-#include "../core/lanefsm.h"
+#include "core/event.h"
+#include "core/lane/lanefsm.h"
 
 struct agent;
 struct lane_poll;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
+#include "core/codec.h"
 #include "config_impl.h"
 
 /* ---- [node] [cluster] ------------------------------------------------ */

@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "driver.h"
+#include "run/agent.h"
+#include "run/driver.h"
 #include "lane.h"
-#include "netaddr.h"
+#include "run/netaddr.h"
 
 int lane_set_options(int fd)
 {

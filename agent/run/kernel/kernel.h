@@ -17,7 +17,7 @@
 
 #include <bpf/bpf.h>
 
-#include "../core/event.h"
+#include "core/event.h"
 #include "skerry/maps.h"
 
 struct kernel;

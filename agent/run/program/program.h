@@ -13,10 +13,10 @@
 
 #include <uv.h>
 
-#include "../core/event.h"
-#include "../core/flow.h"
-#include "../core/ringbuf.h"
-#include "shm.h"
+#include "core/event.h"
+#include "core/flow/flow.h"
+#include "core/ringbuf.h"
+#include "run/shm.h"
 
 struct agent;
 struct program_poll;

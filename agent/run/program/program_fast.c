@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "netaddr.h"
+#include "run/agent.h"
+#include "run/netaddr.h"
 #include "program.h"
 
 #define BUFFER_BYTES (4 << 20)

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "driver.h"
+#include "run/agent.h"
+#include "run/driver.h"
 #include "lane.h"
-#include "log.h"
-#include "netaddr.h"
+#include "run/log.h"
+#include "run/netaddr.h"
 
 #define ACCEPT_BATCH 64
 /* Strangers shaking hands at the same time. */

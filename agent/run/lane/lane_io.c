@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "agent.h"
-#include "driver.h"
+#include "run/agent.h"
+#include "run/driver.h"
 #include "lane.h"
 
 #define RX_BYTES (256U << 10)

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent.h"
-#include "log.h"
+#include "run/agent.h"
+#include "run/log.h"
 #include "program.h"
 #include "skerry/barrier.h"
 

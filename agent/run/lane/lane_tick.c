@@ -3,10 +3,10 @@
  * second; see lane.h. */
 #include <errno.h>
 
-#include "agent.h"
-#include "driver.h"
+#include "run/agent.h"
+#include "run/driver.h"
 #include "lane.h"
-#include "tcpinfo.h"
+#include "run/tcpinfo.h"
 
 #define MS 1000000ULL
 #define STALL_NS (10000 * MS)

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../core/codec.h"
-#include "agent.h"
-#include "driver.h"
+#include "core/codec.h"
+#include "run/agent.h"
+#include "run/driver.h"
 #include "program.h"
 
 #define COMMAND_MAX_BYTES CORE_OP_BYTES_MAX

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "../core/codec.h"
-#include "agent.h"
+#include "core/codec.h"
+#include "run/agent.h"
 #include "program.h"
 
 #define CHUNK_BYTES (32U << 10)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "codec.h"
+#include "core/codec.h"
 #include "config_impl.h"
 
 struct unit {

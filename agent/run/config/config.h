@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
-#include "../core/event.h"
-#include "kernel.h"
+#include "core/event.h"
+#include "run/kernel/kernel.h"
 
 #define CONFIG_PATH_BYTES 256
 #define CONFIG_KEY_BYTES 32 /* a cluster key */

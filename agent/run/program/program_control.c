@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "../core/codec.h"
-#include "agent.h"
+#include "core/codec.h"
+#include "run/agent.h"
 #include "program.h"
 #include "skerry/barrier.h"
 

@@ -7,7 +7,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "codec.h"
+#include "core/codec.h"
 #include "kernel_impl.h"
 
 #define ROW_BYTES 1024

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "codec.h"
+#include "core/codec.h"
 #include "config_impl.h"
 
 #define DEFAULT_FILE "/etc/skerry/skerry.conf"

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../core/codec.h"
+#include "core/codec.h"
 #include "config_impl.h"
 
 /* ---- the key ----------------------------------------------------------- */

@@ -13,9 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "driver.h"
-#include "log.h"
+#include "run/agent.h"
+#include "run/driver.h"
+#include "run/log.h"
 #include "program.h"
 
 #define ATTACH_NS 5000000000ULL

@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "driver.h"
-#include "log.h"
-#include "netaddr.h"
+#include "run/agent.h"
+#include "run/driver.h"
+#include "run/log.h"
+#include "run/netaddr.h"
 
 #define MS 1000000ULL
 #define HANDSHAKE_NS (5000 * MS)

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../core/codec.h"
-#include "agent.h"
-#include "driver.h"
-#include "log.h"
+#include "core/codec.h"
+#include "run/agent.h"
+#include "run/driver.h"
+#include "run/log.h"
 #include "skerry/barrier.h"
 
 struct program *program_find(const struct agent *agent, uint32_t number)
