@@ -188,7 +188,7 @@ void config_help(FILE *out)
 	fputs("usage: skerryd [FLAG...]\n\n"
 	      "The agent of one node. Settings come from defaults, then the "
 	      "file, then\n"
-	      "flags. Units: 200ms 30s 5m 1h; see skerryd(8).\n\n"
+	      "flags. Units: 200ms 30s 5m 1h; see skerry.conf(5).\n\n"
 	      "  --config FILE          instead of /etc/skerry/skerry.conf\n"
 	      "  --check-config         read the settings, report every "
 	      "mistake, end\n"
