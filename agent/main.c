@@ -146,6 +146,14 @@ static int open_kernel(const void *persisted, size_t persisted_bytes,
 	agent.settings.fast_demux =
 		agent.settings.kernel_cuts &&
 		kernel_supported(agent.kernel, KERNEL_SK_ASSIGN);
+	agent.settings.cut_loss = agent.settings.kernel_cuts &&
+				  kernel_supported(agent.kernel, KERNEL_LOSS);
+	agent.settings.cut_reject =
+		agent.settings.kernel_cuts &&
+		kernel_supported(agent.kernel, KERNEL_REJECT);
+	agent.settings.cut_address =
+		agent.settings.kernel_cuts &&
+		kernel_supported(agent.kernel, KERNEL_ADDRESS);
 	return EXIT_DONE;
 }
 
@@ -184,6 +192,9 @@ static int make_core(void)
 	agent.flows = flowtab_init(table, &flows, &program_flow_ops, &agent);
 	if (!agent.core || !agent.flows)
 		return fail(-ENOMEM, "core", strerror(ENOMEM));
+	for (uint32_t i = 0; i < agent.settings.channel_count; i++)
+		if (agent.settings.channels[i].monotonic)
+			flow_channel_monotonic(agent.flows, (uint8_t)i);
 	return EXIT_DONE;
 }
 
@@ -268,6 +279,9 @@ static int open_parts(void)
 	err = programs_open(&agent, text);
 	if (err)
 		return fail(err, "programs", text);
+	err = discovery_open(&agent);
+	if (err)
+		return fail(err, "discovery", strerror(-err));
 	munmap(persisted, STATE_MAX_BYTES);
 	return EXIT_DONE;
 }
@@ -276,6 +290,7 @@ static void close_parts(void)
 {
 	agent.closing = true;
 	programs_close(&agent);
+	discovery_close(&agent);
 	lanes_close(&agent);
 	udp_close(&agent);
 	helper_close(agent.helper);
@@ -367,6 +382,7 @@ int main(int argc, char **argv)
 	sd_notify(0, "READY=1");
 	loop_run(&agent);
 	sd_notify(0, "STOPPING=1");
+	log_end();
 	log_text(CORE_LOG_INFO, "stopped", "%s", agent.settings.name);
 	close_parts();
 	return EXIT_DONE;

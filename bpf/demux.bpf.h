@@ -9,7 +9,6 @@
 
 #include "partition.bpf.h"
 
-#define UDP_HEADER_BYTES 8
 /* The most segments the stack puts into one packet. */
 #define SEGMENTS_MAX 128
 /* Ethernet with two VLAN tags. */
@@ -46,36 +45,52 @@ static __always_inline bool datagram_valid(const struct datagram *d,
 	       d->header_length <= bytes;
 }
 
+struct lane_walk {
+	struct __sk_buff *skb;
+	__u64 id;
+	__u32 at;
+	bool other; /* a segment is of another lane, or of none */
+};
+
+static long one_segment(__u32 index, struct lane_walk *walk)
+{
+	struct __sk_buff *skb = walk->skb;
+	__u32 size = skb->gso_size, left, bytes;
+	struct datagram d;
+
+	if (walk->at >= skb->len)
+		return 1;
+	left = skb->len - walk->at;
+	bytes = left < size ? left : size;
+	if (bytes < sizeof(d) ||
+	    bpf_skb_load_bytes(skb, walk->at, &d, sizeof(d)) ||
+	    !datagram_valid(&d, bytes) || d.id != walk->id) {
+		walk->other = true;
+		return 1;
+	}
+	walk->at += size;
+	return 0;
+}
+
 /*
  * Whether every segment is a datagram of the same lane. Segments may lie
  * outside the linear part, where only offsets from the link header reach;
  * such a packet has no padding, so its lengths tell where that begins.
+ *
+ * With bpf_loop() the verifier looks at one segment; looking at each of them
+ * would be most of the time that loading takes.
  */
 static __noinline int one_lane(struct __sk_buff *skb, struct packet *p,
 			       __u64 id)
 {
-	__u32 size = skb->gso_size;
-	__u32 left, bytes, link, at;
-	struct datagram d;
-	int i;
+	struct lane_walk walk = { .skb = skb, .id = id };
+	__u32 link = skb->len - p->length;
 
-	link = skb->len - p->length;
-	at = link + p->transport + UDP_HEADER_BYTES;
-	if (skb->len < p->length || link > LINK_HEADER_MAX_BYTES || !size)
+	if (skb->len < p->length || link > LINK_HEADER_MAX_BYTES)
 		return false;
-	for (i = 0; i < SEGMENTS_MAX; i++) {
-		if (at >= skb->len)
-			return true;
-		left = skb->len - at;
-		bytes = left < size ? left : size;
-		if (bytes < sizeof(d) ||
-		    bpf_skb_load_bytes(skb, at, &d, sizeof(d)))
-			return false;
-		if (!datagram_valid(&d, bytes) || d.id != id)
-			return false;
-		at += size;
-	}
-	return at >= skb->len;
+	walk.at = link + p->transport + UDP_HEADER_BYTES;
+	bpf_loop(SEGMENTS_MAX, one_segment, &walk, 0);
+	return !walk.other && walk.at >= skb->len;
 }
 
 static __always_inline struct bpf_sock *

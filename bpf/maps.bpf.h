@@ -10,6 +10,8 @@
 const volatile __u32 port_base;
 const volatile bool use_events;
 const volatile bool use_demux;
+const volatile bool use_reject;
+const volatile bool use_address;
 
 /* ---- maps ------------------------------------------------------------------ */
 
@@ -155,6 +157,14 @@ struct {
 	__type(key, __u32);
 	__array(values, struct cidr_map);
 } skerry_cidr SEC(".maps");
+
+/* The agent; skerry_in and skerry_out count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SKERRY_OPEN_MAX);
+	__type(key, struct skerry_open_key);
+	__type(value, struct skerry_open);
+} skerry_open SEC(".maps");
 
 /* ---- counting --------------------------------------------------------------- */
 

@@ -19,12 +19,16 @@
 #define ETHERTYPE_QINQ 0x88a8
 
 #define PROTOCOL_HOPOPTS 0
+#define PROTOCOL_ICMP 1
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 #define PROTOCOL_ROUTING 43
 #define PROTOCOL_FRAGMENT 44
 #define PROTOCOL_AUTH 51
+#define PROTOCOL_ICMPV6 58
 #define PROTOCOL_DSTOPTS 60
+
+#define UDP_HEADER_BYTES 8
 
 #define IPV6_EXTENSIONS_MAX 8
 /* Headers that a driver left outside the linear part: at most so much is
@@ -201,7 +205,10 @@ static __noinline int parse_once(struct __sk_buff *skb, struct packet *p)
 	return p->late_fragment ? REASON_LATE_FRAGMENT : parse_ports(skb, p);
 }
 
-/* 0 when *p names both ends; otherwise the reason why it cannot. */
+/*
+ * 0 when *p names both ends; otherwise the reason why it cannot. With
+ * REASON_NOT_OURS it names both addresses, and the protocol has no ports.
+ */
 static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 {
 	__u16 type = bpf_ntohs(skb->protocol);

@@ -16,10 +16,28 @@
 #define EXEMPT_COST_NS (SECOND_NS / SKERRY_EXEMPT_RATE)
 #define PACKET_OTHERHOST 3
 
+#define TCP_FLAGS_AT 13
+#define TCP_FIN 1
+#define TCP_SYN 2
+#define TCP_RST 4
+#define TCP_ACK 16
+
+#define ICMP_UNREACHABLE 3
+#define ICMP_TOO_BIG 4 /* a code of it */
+#define ICMPV6_TOO_BIG 2
+#define ICMPV6_LISTENER_FIRST 130 /* multicast: what switches go by when */
+#define ICMPV6_LISTENER_LAST 132 /* neighbours look for each other */
+#define ICMPV6_NEIGHBOUR_FIRST 133
+#define ICMPV6_NEIGHBOUR_LAST 137
+#define ICMPV6_LISTENERS 143
+
+#define IFINDEX_LOOPBACK 1
+
 enum verdict {
 	VERDICT_PASS,
 	VERDICT_CUT_WIRE,
 	VERDICT_CUT_LOCAL,
+	VERDICT_CUT_REJECT,
 };
 
 /* One packet on its way through the rules. */
@@ -29,13 +47,19 @@ struct hearing {
 	__u64 first_rule; /* that cut it */
 	__u32 peer; /* 0: nobody we know */
 	__u32 bytes;
+	__u16 remote_port;
 	bool outgoing;
+	bool reset; /* a TCP reset */
+	bool loopback; /* on the loopback device */
+	bool own; /* from an address to itself */
 	bool partition_port;
 	bool asked; /* whether it may pass as a partition datagram */
 	bool exempt;
 	bool expired;
+	bool spared;
 	bool wire;
 	bool local;
+	bool reject;
 };
 
 static __always_inline __u16 block_of(__u16 port)
@@ -133,13 +157,30 @@ static __always_inline bool exempt_take(struct hearing *h)
 	return taken;
 }
 
-static __always_inline bool rule_names(const struct skerry_rule *rule,
-				       const struct packet *p, bool outgoing)
+/* The far end's port alone: the near end's is as good as random. */
+static __always_inline bool host_rule_names(const struct skerry_rule *rule,
+					    const struct hearing *h)
 {
-	if (rule->direction == (outgoing ? DIRECTION_IN : DIRECTION_OUT))
+	/* A network that this host is part of: its way to itself is none. */
+	if (h->own && rule->prefix_bits < 128)
+		return false;
+	/* What comes in there has been judged on its way out. */
+	if (h->loopback && !h->outgoing && rule->direction != DIRECTION_IN)
+		return false;
+	return !rule->port_high || (h->remote_port >= rule->port_low &&
+				    h->remote_port <= rule->port_high);
+}
+
+static __always_inline bool rule_names(const struct skerry_rule *rule,
+				       const struct packet *p,
+				       const struct hearing *h)
+{
+	if (rule->direction == (h->outgoing ? DIRECTION_IN : DIRECTION_OUT))
 		return false;
 	if (rule->protocol && rule->protocol != p->protocol)
 		return false;
+	if (rule->scope == SCOPE_HOST)
+		return host_rule_names(rule, h);
 	if (!rule->port_high)
 		return true;
 	return (p->source_port >= rule->port_low &&
@@ -161,6 +202,8 @@ static __always_inline void rule_out(struct skerry_rule *rule, __u64 id,
 		return;
 	}
 	__sync_fetch_and_add(&drop->leaked, p->segments);
+	if (!h->outgoing)
+		__sync_fetch_and_add(&drop->leaked_in, p->segments);
 	if (drop->lease_out_ns != end) {
 		drop->lease_out_ns = end;
 		tell(EVENT_LEASE_OUT, id, rule->peer, h->now);
@@ -173,6 +216,8 @@ static __always_inline void rule_drops(struct skerry_rule *rule, __u64 id,
 {
 	if (rule->visibility == VISIBILITY_LOCAL)
 		h->local = true;
+	else if (rule->visibility == VISIBILITY_REJECT)
+		h->reject = true;
 	else
 		h->wire = true;
 	if (!h->first_rule)
@@ -186,6 +231,54 @@ static __always_inline void rule_drops(struct skerry_rule *rule, __u64 id,
 	drop->last_ns = h->now;
 	__sync_fetch_and_add(&drop->dropped, p->segments);
 	__sync_fetch_and_add(&drop->dropped_bytes, h->bytes);
+	if (h->outgoing)
+		return;
+	__sync_fetch_and_add(&drop->dropped_in, p->segments);
+	__sync_fetch_and_add(&drop->dropped_bytes_in, h->bytes);
+}
+
+/*
+ * The n-th draw of a seed, below a million: splitmix64, which is a hash of a
+ * counter. So the same seed loses the same packets again, by number.
+ */
+static __always_inline __u32 draw(__u64 seed, __u64 n, bool outgoing)
+{
+	__u64 x = seed + (2 * n + outgoing + 1) * 0x9e3779b97f4a7c15ULL;
+
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+	x ^= x >> 31;
+	return ((x >> 32) * LOSS_ALL_PPM) >> 32;
+}
+
+/*
+ * Whether a rule lets go a packet that it names. Loss is drawn once for each
+ * packet: by its sender's kernel where a node sends, and here where the
+ * sender is none. What travels as one packet of many segments shares one
+ * draw and one fate: the expected share of segments is that of packets.
+ */
+static __always_inline bool rule_spares(const struct skerry_rule *rule,
+					struct skerry_drop *drop,
+					struct hearing *h)
+{
+	__u64 n = h->now;
+
+	/* It tells the far end of a connection that this end is destroyed. */
+	if (rule->visibility == VISIBILITY_SEVER && h->reset)
+		return true;
+	if (rule->loss_ppm >= LOSS_ALL_PPM)
+		return false;
+	if (!h->outgoing && h->peer && rule->scope == SCOPE_NODE)
+		return true;
+	if (drop) {
+		bpf_spin_lock(&drop->lock);
+		if (h->outgoing)
+			n = drop->drawn_out++;
+		else
+			n = drop->drawn_in++;
+		bpf_spin_unlock(&drop->lock);
+	}
+	return draw(rule->seed, n, h->outgoing) >= rule->loss_ppm;
 }
 
 /*
@@ -203,7 +296,7 @@ __noinline int rule_judge(__u64 id, struct packet *p, struct hearing *h)
 
 	if (!p || !h)
 		return 0;
-	if (!rule || h->exempt || !rule_names(rule, p, h->outgoing))
+	if (!rule || h->exempt || !rule_names(rule, p, h))
 		return 0;
 	if (!h->now)
 		h->now = bpf_ktime_get_boot_ns();
@@ -219,11 +312,15 @@ __noinline int rule_judge(__u64 id, struct packet *p, struct hearing *h)
 		if (h->exempt)
 			return 0;
 	}
-	if (drop)
+	if (drop) {
 		__sync_fetch_and_add(&drop->seen, p->segments);
-	if (rule->loss_ppm < LOSS_ALL_PPM &&
-	    bpf_get_prandom_u32() % LOSS_ALL_PPM >= rule->loss_ppm)
+		if (!h->outgoing)
+			__sync_fetch_and_add(&drop->seen_in, p->segments);
+	}
+	if (rule_spares(rule, drop, h)) {
+		h->spared = true;
 		return 0;
+	}
 	rule_drops(rule, id, drop, p, h);
 	return 0;
 }
@@ -252,7 +349,7 @@ cidr_find(struct skerry_meta *meta, struct packet *p, struct hearing *h)
 	__u32 zero = 0;
 	void *inner;
 
-	if (!meta->cidr_rules)
+	if (!use_address || !meta->cidr_rules)
 		return NULL;
 	inner = bpf_map_lookup_elem(&skerry_cidr, &zero);
 	if (!inner)
@@ -286,17 +383,91 @@ static __always_inline void fragment_cut(struct packet *p, __u64 rule)
 	bpf_map_update_elem(&skerry_frags, &key, &rule, BPF_ANY);
 }
 
-/* *p is parsed and there are rules: to cut it or not to cut it. */
+/*
+ * What passes although this host is cut from an address: what the network
+ * itself needs to work, and how people get in to lift the cut.
+ */
+static __noinline int host_open(struct __sk_buff *skb, struct packet *p,
+				bool outgoing)
+{
+	struct skerry_open_key key = {};
+	struct skerry_open *open;
+	__u8 icmp[2]; /* type, code */
+
+	if (p->protocol == PROTOCOL_ICMP || p->protocol == PROTOCOL_ICMPV6) {
+		if (load(skb, p->transport, icmp, sizeof(icmp)))
+			return false;
+		if (p->protocol == PROTOCOL_ICMP)
+			return icmp[0] == ICMP_UNREACHABLE &&
+			       icmp[1] == ICMP_TOO_BIG;
+		return icmp[0] == ICMPV6_TOO_BIG ||
+		       icmp[0] == ICMPV6_LISTENERS ||
+		       (icmp[0] >= ICMPV6_LISTENER_FIRST &&
+			icmp[0] <= ICMPV6_LISTENER_LAST) ||
+		       (icmp[0] >= ICMPV6_NEIGHBOUR_FIRST &&
+			icmp[0] <= ICMPV6_NEIGHBOUR_LAST);
+	}
+	key.protocol = p->protocol;
+	key.port = outgoing ? p->source_port : p->target_port;
+	open = bpf_map_lookup_elem(&skerry_open, &key);
+	if (!open)
+		return false;
+	__sync_fetch_and_add(&open->passed, p->segments);
+	return true;
+}
+
+/* Between partition ports, and from or to a node we know. */
+static __always_inline bool is_partition_port(const struct packet *p,
+					      const struct hearing *h)
+{
+	return p->protocol == PROTOCOL_UDP && !p->first_fragment && h->peer &&
+	       p->source_port % SKERRY_PORT_BLOCK == SKERRY_PORT_PARTITION &&
+	       p->target_port % SKERRY_PORT_BLOCK == SKERRY_PORT_PARTITION &&
+	       p->segments == 1 &&
+	       p->length <=
+		       p->transport + 8 + SKERRY_PARTITION_DATAGRAM_MAX_BYTES;
+}
+
+static __always_inline bool is_reset(struct __sk_buff *skb,
+				     const struct packet *p)
+{
+	__u8 flags;
+
+	return p->protocol == PROTOCOL_TCP &&
+	       !load(skb, p->transport + TCP_FLAGS_AT, &flags, 1) &&
+	       (flags & TCP_RST);
+}
+
+/* Its own verdict for what no rule took. */
+static __always_inline int not_cut(const struct hearing *h, bool ours)
+{
+	if (h->exempt)
+		count(REASON_EXEMPT);
+	else if (h->spared)
+		count(REASON_SPARED);
+	else if (h->expired)
+		count(REASON_EXPIRED);
+	else
+		count(ours ? REASON_NO_RULE : REASON_NOT_OURS);
+	return VERDICT_PASS;
+}
+
+/*
+ * *p is parsed and there are rules: to cut it or not to cut it. Rules about
+ * nodes look at packets of the node's own block, rules about addresses at all
+ * that begin or end on this host.
+ */
 static __noinline int partition_judge(struct __sk_buff *skb, struct packet *p,
 				      bool outgoing)
 {
-	struct skerry_ruleset *theirs = NULL, *all, *cidr;
+	struct skerry_ruleset *theirs = NULL, *all = NULL, *cidr;
 	struct skerry_meta *meta = meta_get();
-	__u16 local_port, remote_port;
 	const __u8 *remote_ip;
 	struct hearing h;
+	__u16 local_port;
 	__u32 key = 0;
 	void *gen;
+	bool ours;
 
 	gen = bpf_map_lookup_elem(&skerry_gen, &key);
 	if (!meta || !gen)
@@ -306,59 +477,57 @@ static __noinline int partition_judge(struct __sk_buff *skb, struct packet *p,
 	h.bytes = p->length;
 	h.lease_end = meta->lease_end_ns;
 	local_port = outgoing ? p->source_port : p->target_port;
-	remote_port = outgoing ? p->target_port : p->source_port;
+	h.remote_port = outgoing ? p->target_port : p->source_port;
 	remote_ip = outgoing ? p->target_ip : p->source_ip;
-	if (block_of(local_port) != port_base ||
-	    (outgoing && skb->ingress_ifindex))
-		goto not_ours;
-	h.peer = peer_of(remote_ip, remote_port);
-	if (h.peer ? h.peer == meta->self_peer
-		   : block_of(remote_port) == port_base &&
-			     ip_equal(p->source_ip, p->target_ip))
-		goto not_ours;
-	all = bpf_map_lookup_elem(gen, &key);
-	if (h.peer) {
-		key = h.peer;
-		theirs = bpf_map_lookup_elem(gen, &key);
-	}
+	/* Of another host, and merely forwarded. */
+	if (outgoing && skb->ingress_ifindex)
+		return not_cut(&h, false);
 	cidr = cidr_find(meta, p, &h);
-	if (!all && !theirs && !cidr) {
-		count(REASON_NO_RULE);
-		return VERDICT_PASS;
+	ours = block_of(local_port) == port_base;
+	if (ours || cidr)
+		h.peer = peer_of(remote_ip, h.remote_port);
+	if (h.peer ? h.peer == meta->self_peer
+		   : block_of(h.remote_port) == port_base &&
+			     ip_equal(p->source_ip, p->target_ip))
+		ours = false;
+	if (ours) {
+		all = bpf_map_lookup_elem(gen, &key);
+		if (h.peer) {
+			key = h.peer;
+			theirs = bpf_map_lookup_elem(gen, &key);
+		}
 	}
+	if (!all && !theirs && !cidr)
+		return not_cut(&h, ours);
 	if (!outgoing && !ends_here(skb, p))
-		goto not_ours;
+		return not_cut(&h, false);
 
-	h.partition_port =
-		p->protocol == PROTOCOL_UDP && !p->first_fragment && h.peer &&
-		local_port == port_base + SKERRY_PORT_PARTITION &&
-		remote_port % SKERRY_PORT_BLOCK == SKERRY_PORT_PARTITION &&
-		p->segments == 1 &&
-		p->length <=
-			p->transport + 8 + SKERRY_PARTITION_DATAGRAM_MAX_BYTES;
+	h.partition_port = is_partition_port(p, &h);
+	h.reset = is_reset(skb, p);
+	if (cidr) {
+		h.loopback = skb->ifindex == IFINDEX_LOOPBACK;
+		h.own = ip_equal(p->source_ip, p->target_ip);
+	}
 	if (theirs)
 		ruleset_judge(theirs, p, &h);
 	if (all)
 		ruleset_judge(all, p, &h);
-	if (cidr)
-		ruleset_judge(cidr, p, &h);
+	if (cidr) {
+		if (host_open(skb, p, outgoing))
+			count(REASON_ALWAYS_OPEN);
+		else
+			ruleset_judge(cidr, p, &h);
+	}
 
-	if (h.exempt) {
-		count(REASON_EXEMPT);
-		return VERDICT_PASS;
-	}
-	if (!h.wire && !h.local) {
-		count(h.expired ? REASON_EXPIRED : REASON_NO_RULE);
-		return VERDICT_PASS;
-	}
+	if (h.exempt || !(h.wire || h.local || h.reject))
+		return not_cut(&h, ours);
 	count(h.asked ? REASON_EXEMPT_REFUSED : REASON_CUT);
 	if (p->first_fragment)
 		fragment_cut(p, h.first_rule);
-	/* Of two rules the one that betrays less wins. */
-	return h.wire ? VERDICT_CUT_WIRE : VERDICT_CUT_LOCAL;
-not_ours:
-	count(REASON_NOT_OURS);
-	return VERDICT_PASS;
+	/* Of several rules the one that betrays least wins. */
+	if (h.wire)
+		return VERDICT_CUT_WIRE;
+	return h.local ? VERDICT_CUT_LOCAL : VERDICT_CUT_REJECT;
 }
 
 #endif

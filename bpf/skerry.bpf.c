@@ -4,11 +4,33 @@
  * What is not ours is left to whoever is next.
  */
 #include "demux.bpf.h"
+#include "reject.bpf.h"
 
 #define TC_NEXT (-1)
 #define TC_DROP 2
 
 #define CLOCK_BOOT 7
+
+/* Not one of a device on top of this one, which judges for itself. */
+static __always_inline bool
+frame_is_own(struct __sk_buff *skb, const struct skerry_dev *dev, bool outgoing)
+{
+	struct {
+		__u8 target[6];
+		__u8 source[6];
+	} ether;
+	const __u8 *mac = outgoing ? ether.source : ether.target;
+
+	if (bpf_skb_load_bytes_relative(skb, 0, &ether, sizeof(ether),
+					BPF_HDR_START_MAC))
+		return true;
+	if (!outgoing && (mac[0] & 1))
+		return true;
+	/* One branch instead of six, for the verifier's sake. */
+	return !((mac[0] ^ dev->mac[0]) | (mac[1] ^ dev->mac[1]) |
+		 (mac[2] ^ dev->mac[2]) | (mac[3] ^ dev->mac[3]) |
+		 (mac[4] ^ dev->mac[4]) | (mac[5] ^ dev->mac[5]));
+}
 
 static __always_inline bool judged_here(struct __sk_buff *skb, bool outgoing)
 {
@@ -17,8 +39,22 @@ static __always_inline bool judged_here(struct __sk_buff *skb, bool outgoing)
 
 	if (!dev)
 		return true;
+	if (dev->role == DEV_JUDGE_OWN)
+		return frame_is_own(skb, dev, outgoing);
 	return dev->role == DEV_JUDGE_BOTH ||
 	       dev->role == (outgoing ? DEV_JUDGE_OUT : DEV_JUDGE_IN);
+}
+
+/*
+ * For the verifier only: what a function like this has had in its hands is
+ * not known to it any more. Else it would go through all that follows once
+ * for each way in which a packet can be parsed, which is most of the time
+ * that loading takes.
+ */
+__noinline int forget(struct packet *p)
+{
+	asm volatile("" ::"r"(p) : "memory");
+	return 0;
 }
 
 static __always_inline void unparsed(struct packet *p, int reason)
@@ -26,6 +62,45 @@ static __always_inline void unparsed(struct packet *p, int reason)
 	if (reason == REASON_LATE_FRAGMENT)
 		late_fragment(p);
 	count(reason);
+}
+
+/* What cannot be judged: rules about addresses ask for no ports. */
+static __always_inline bool judgeable(const struct skerry_meta *meta, int ret)
+{
+	return !ret ||
+	       (use_address && ret == REASON_NOT_OURS && meta->cidr_rules);
+}
+
+/* The sender is told at once; where there is no answer to its packet, by an
+ * error of the send call, or not at all when it is elsewhere. */
+static __always_inline int reject(struct __sk_buff *skb, struct packet *p,
+				  bool outgoing)
+{
+	bool loopback = skb->ifindex == IFINDEX_LOOPBACK;
+	int made = ANSWER_NONE;
+
+	/* What comes in there has no way back that the stack believes in. */
+	if (use_reject && (outgoing || !loopback))
+		made = answer_make(skb, p);
+	if (made != ANSWER_MADE) {
+		count(REASON_REJECTED_MUTE);
+		return TC_DROP;
+	}
+	count(REASON_REJECTED);
+	skb->tc_index = ANSWER_MARK;
+	/* There the packet comes back by itself, with the route that makes
+	 * the stack take it: one that is sent in anew would be a martian. */
+	if (loopback)
+		return TC_NEXT;
+	return bpf_redirect(skb->ifindex, outgoing ? BPF_INGRESS : 0);
+}
+
+static __always_inline bool is_answer(struct __sk_buff *skb)
+{
+	if (!use_reject || skb->tc_index != ANSWER_MARK)
+		return false;
+	skb->tc_index = 0;
+	return true;
 }
 
 SEC("tc")
@@ -37,10 +112,11 @@ int skerry_out(struct __sk_buff *skb)
 
 	if (!meta || !meta->active_rules)
 		return TC_NEXT;
-	if (!judged_here(skb, true))
+	if (!judged_here(skb, true) || is_answer(skb))
 		return TC_NEXT;
 	ret = parse(skb, &p);
-	if (ret) {
+	forget(&p);
+	if (!judgeable(meta, ret)) {
 		unparsed(&p, ret);
 		return TC_NEXT;
 	}
@@ -51,6 +127,8 @@ int skerry_out(struct __sk_buff *skb)
 		return bpf_redirect(0, 0);
 	case VERDICT_CUT_LOCAL:
 		return TC_DROP;
+	case VERDICT_CUT_REJECT:
+		return reject(skb, &p, true);
 	default:
 		return TC_NEXT;
 	}
@@ -65,17 +143,26 @@ int skerry_in(struct __sk_buff *skb)
 
 	if (!meta || !(meta->active_rules | meta->fast_lanes))
 		return TC_NEXT;
-	if (!judged_here(skb, false))
+	if (!judged_here(skb, false) || is_answer(skb))
 		return TC_NEXT;
 	ret = parse(skb, &p);
-	if (ret) {
+	forget(&p);
+	if (!judgeable(meta, ret)) {
 		unparsed(&p, ret);
 		return TC_NEXT;
 	}
-	if (meta->active_rules &&
-	    partition_judge(skb, &p, false) != VERDICT_PASS)
-		return TC_DROP;
-	if (use_demux && meta->fast_lanes && demux(skb, &p) == DEMUX_DROP)
+	if (meta->active_rules) {
+		switch (partition_judge(skb, &p, false)) {
+		case VERDICT_PASS:
+			break;
+		case VERDICT_CUT_REJECT:
+			return reject(skb, &p, false);
+		default:
+			return TC_DROP;
+		}
+	}
+	if (use_demux && !ret && meta->fast_lanes &&
+	    demux(skb, &p) == DEMUX_DROP)
 		return TC_DROP;
 	return TC_NEXT;
 }

@@ -40,26 +40,12 @@ static const char states[][8] = { "unknown", "up",   "suspect", "down",
 				  "left",    "self", "?",	"?" };
 static const char roles[][8] = { "ignore", "both", "in", "out" };
 static const char hooks[][8] = { "none", "tcx", "clsact", "clsact" };
-static const char reasons[][16] = {
-	[REASON_NOT_IP] = "not-ip",
-	[REASON_SHORT] = "short",
-	[REASON_NOT_OURS] = "not-ours",
-	[REASON_NO_RULE] = "no-rule",
-	[REASON_EXPIRED] = "expired",
-	[REASON_EXEMPT] = "exempt",
-	[REASON_EXEMPT_REFUSED] = "exempt-refused",
-	[REASON_LATE_FRAGMENT] = "late-fragment",
-	[REASON_CUT] = "cut",
-	[REASON_FAST_ASSIGNED] = "fast-assigned",
-	[REASON_FAST_UNKNOWN] = "fast-unknown",
-	[REASON_FAST_SENDER] = "fast-sender",
-	[REASON_FAST_NO_SOCKET] = "fast-no-socket",
-	[REASON_FAST_MIXED] = "fast-mixed",
-	[REASON_FAST_MALFORMED] = "fast-malformed",
-	[REASON_MAX] = "?",
-};
+static const char scopes[][8] = { "node", "host", "cgroup", "?" };
+#define WORD(name, word) [REASON_##name] = word,
+static const char reasons[32][16] = { SKERRY_REASONS(WORD)[REASON_MAX] = "?" };
+#undef WORD
 
-_Static_assert(sizeof(reasons) == sizeof(reasons[0]) * 16, "index & 15");
+_Static_assert(sizeof(reasons) > REASON_MAX * sizeof(reasons[0]), "index & 31");
 
 static __always_inline void print_ip(struct seq_file *seq, const __u8 *ip)
 {
@@ -69,6 +55,17 @@ static __always_inline void print_ip(struct seq_file *seq, const __u8 *ip)
 		BPF_SEQ_PRINTF(seq, "%pI4", ip + 12);
 	else
 		BPF_SEQ_PRINTF(seq, "%pI6", ip);
+}
+
+static __always_inline void print_prefix(struct seq_file *seq, const __u8 *ip,
+					 __u32 bits)
+{
+	const __u32 *word = (const __u32 *)ip;
+
+	print_ip(seq, ip);
+	if (bits >= 96 && !word[0] && !word[1] && word[2] == bpf_htonl(0xffff))
+		bits -= 96;
+	BPF_SEQ_PRINTF(seq, "/%u", bits);
 }
 
 static __always_inline void print_id(struct seq_file *seq, const __u8 *id)
@@ -178,19 +175,27 @@ int table_rules(struct bpf_iter__bpf_map_elem *ctx)
 	struct seq_file *seq = ctx->meta->seq;
 	const __u64 *id = ctx->key;
 
-	HEADER(ctx, "rule reference peer direction visibility left_ms\n");
+	HEADER(ctx, "rule reference scope peer direction visibility loss_ppm "
+		    "seed protocol port left_ms address\n");
 	if (!id || !rule)
 		return 0;
 	BPF_SEQ_PRINTF(seq, "%llu ", *id);
 	print_id(seq, rule->reference);
-	BPF_SEQ_PRINTF(seq, " %u %s %s ", rule->peer,
-		       directions[rule->direction & 3],
-		       visibilities[rule->visibility & 3]);
+	BPF_SEQ_PRINTF(seq, " %s %u %s %s %u %llu ", scopes[rule->scope & 3],
+		       rule->peer, directions[rule->direction & 3],
+		       visibilities[rule->visibility & 3], rule->loss_ppm,
+		       rule->seed);
+	BPF_SEQ_PRINTF(seq, "%u %u ", rule->protocol, rule->port_low);
 	if (rule->deadline_ns)
-		BPF_SEQ_PRINTF(seq, "%lld\n",
+		BPF_SEQ_PRINTF(seq, "%lld ",
 			       milliseconds_to(rule->deadline_ns));
 	else
-		BPF_SEQ_PRINTF(seq, "lease\n");
+		BPF_SEQ_PRINTF(seq, "lease ");
+	if (rule->scope == SCOPE_HOST)
+		print_prefix(seq, rule->ip, rule->prefix_bits);
+	else
+		BPF_SEQ_PRINTF(seq, "-");
+	BPF_SEQ_PRINTF(seq, "\n");
 	return 0;
 }
 
@@ -201,14 +206,18 @@ int table_drops(struct bpf_iter__bpf_map_elem *ctx)
 	struct seq_file *seq = ctx->meta->seq;
 	const __u64 *id = ctx->key;
 
-	HEADER(ctx, "rule seen dropped dropped_bytes leaked expired_seen "
+	HEADER(ctx, "rule seen dropped dropped_bytes leaked seen_in "
+		    "dropped_in dropped_bytes_in leaked_in expired_seen "
 		    "late_fragments first_ns last_ns\n");
 	if (!id || !drop)
 		return 0;
-	BPF_SEQ_PRINTF(seq, "%llu %llu %llu %llu %llu %llu %llu %llu %llu\n",
-		       *id, drop->seen, drop->dropped, drop->dropped_bytes,
-		       drop->leaked, drop->expired_seen, drop->late_fragments,
-		       drop->first_ns, drop->last_ns);
+	BPF_SEQ_PRINTF(seq, "%llu %llu %llu %llu %llu ", *id, drop->seen,
+		       drop->dropped, drop->dropped_bytes, drop->leaked);
+	BPF_SEQ_PRINTF(seq, "%llu %llu %llu %llu ", drop->seen_in,
+		       drop->dropped_in, drop->dropped_bytes_in,
+		       drop->leaked_in);
+	BPF_SEQ_PRINTF(seq, "%llu %llu %llu %llu\n", drop->expired_seen,
+		       drop->late_fragments, drop->first_ns, drop->last_ns);
 	return 0;
 }
 
@@ -262,6 +271,21 @@ int table_devs(struct bpf_iter__bpf_map_elem *ctx)
 }
 
 SEC("iter/bpf_map_elem")
+int table_open(struct bpf_iter__bpf_map_elem *ctx)
+{
+	const struct skerry_open *open = ctx->value;
+	const struct skerry_open_key *key = ctx->key;
+	struct seq_file *seq = ctx->meta->seq;
+
+	HEADER(ctx, "protocol port passed\n");
+	if (!key || !open)
+		return 0;
+	BPF_SEQ_PRINTF(seq, "%u %u %llu\n", key->protocol, key->port,
+		       open->passed);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
 int table_reasons(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct seq_file *seq = ctx->meta->seq;
@@ -276,7 +300,7 @@ int table_reasons(struct bpf_iter__bpf_map_elem *ctx)
 	for (i = 0; i < CPUS_MAX && i < cpus; i++)
 		sum += packets[i];
 	i = *reason < REASON_MAX ? *reason : REASON_MAX;
-	BPF_SEQ_PRINTF(seq, "%s %llu\n", reasons[i & 15], sum);
+	BPF_SEQ_PRINTF(seq, "%s %llu\n", reasons[i & 31], sum);
 	return 0;
 }
 

@@ -73,7 +73,8 @@ check "exported: nothing else" test "$(all_exported)" -eq \
 # As a user would: from an installation, with pkg-config.
 prefix=$dir/prefix
 mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
-sed "s|^prefix=.*|prefix=$prefix|" "$build/skerry.pc" \
+sed -e "s|^prefix=.*|prefix=$prefix|" -e "s|^libdir=.*|libdir=$prefix/lib|" \
+	"$build/skerry.pc" \
 	>"$prefix/lib/pkgconfig/skerry.pc"
 cp -r include/skerry "$prefix/include/"
 cp "$build/libskerry.so.0" "$prefix/lib/"
@@ -85,7 +86,7 @@ compile() {
 		-Wno-unused-parameter -Werror "tools/examples/$1.c" \
 		-o "$dir/$1" $(pkg-config --cflags --libs skerry)
 }
-for e in echo members cut; do
+for e in echo ask members cut; do
 	check "$e: builds with pkg-config, C99" compile $e
 done
 export LD_LIBRARY_PATH=$prefix/lib
@@ -120,6 +121,16 @@ check "echo: a longer text" answered "$(printf 'word %.0s' {1..100})"
 unknown() { ! as two "$dir/echo" three hello 2>"$dir/err"; }
 check "echo: an unknown node" unknown
 check "echo: and says so" grep -q 'three' "$dir/err"
+
+SKERRY_NODE=one "$dir/ask" serve >"$dir/serve" 2>&1 &
+asked=$!
+pids+=("$asked")
+replied() { [ "$(as two "$dir/ask" one "$1")" = "$2" ]; }
+check "ask: answers from the other node" wait_for 5 replied hello HELLO
+nobody() { ! as two "$dir/ask" three hello 2>"$dir/err"; }
+check "ask: an unknown node" nobody
+kill "$asked"
+wait "$asked" 2>/dev/null
 
 SKERRY_NODE=two "$dir/members" 25 >"$dir/follow" 2>&1 &
 pids+=($!)

@@ -12,6 +12,7 @@
 
 #include "bpf_node.h"
 #include "kselftest_harness.h"
+#include "needless.h"
 #include "netns.h"
 #include "netsock.h"
 #include "skerry/wire.h"
@@ -62,6 +63,7 @@ FIXTURE_SETUP(fast)
 	struct skerry_addr addr, peer;
 	int i;
 
+	NEEDLESS_VARIANT(variant->six, variant->disabled);
 	bpf_node_wipe();
 	self->k = NULL;
 	self->six = variant->six;

@@ -370,14 +370,22 @@ TEST_F(load, cuts_that_make_no_sense_are_refused)
 	struct core_cut channel = { .handle = 9,
 				    .peer = CORE_PEER_EVERYBODY,
 				    .channel = "default" };
+	struct core_cut loss = { .handle = 9,
+				 .peer = CORE_PEER_EVERYBODY,
+				 .loss_ppm = 1000001 };
+	struct core_cut prefix = { .handle = 9,
+				   .peer = CORE_PEER_ADDRESS,
+				   .prefix_bits = 129 };
 	uint32_t i;
 
 	ASSERT_EQ(0, bpf_node_open(&self->k, "n", BASE, NULL));
 	ASSERT_EQ(0, kernel_peer(self->k, 1, "p", &addr, 1, PEER_UP));
 	EXPECT_EQ(-ENOENT, bpf_node_cut(self->k, 1, 1, 2, DIRECTION_BOTH,
 					VISIBILITY_WIRE, 0));
-	EXPECT_EQ(-EOPNOTSUPP, bpf_node_cut(self->k, 1, 1, 1, DIRECTION_BOTH,
-					    VISIBILITY_SEVER, 0));
+	EXPECT_EQ(-EINVAL, bpf_node_cut(self->k, 1, 1, 1, DIRECTION_BOTH,
+					VISIBILITY_SEVER + 1, 0));
+	EXPECT_EQ(-EINVAL, kernel_cut_add(self->k, &loss, 1));
+	EXPECT_EQ(-EINVAL, kernel_cut_add(self->k, &prefix, 1));
 	EXPECT_EQ(-EOPNOTSUPP, kernel_cut_add(self->k, &channel, 1));
 	EXPECT_EQ(-ENOENT, kernel_cut_del(self->k, 1));
 	for (i = 0; i < SKERRY_RULES_PER_PEER_MAX; i++)

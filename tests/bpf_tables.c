@@ -39,6 +39,15 @@ FIXTURE_SETUP(tables)
 				    .channel = "default",
 				    .sent_bytes = 12345,
 				    .round_trip_us = 678 };
+	struct core_cut nets = { .handle = 3,
+				 .reference = { 0xfc },
+				 .peer = CORE_PEER_ADDRESS,
+				 .direction = DIRECTION_IN,
+				 .visibility = VISIBILITY_REJECT,
+				 .loss_ppm = 250000,
+				 .seed = 77,
+				 .prefix_bits = 96 + 24,
+				 .protocol = 6 };
 	int net, fd;
 
 	bpf_node_wipe();
@@ -61,6 +70,9 @@ FIXTURE_SETUP(tables)
 				  VISIBILITY_LOCAL, 60000));
 	ASSERT_EQ(0, bpf_node_cut(self->k, 2, 0xfd, CORE_PEER_EVERYBODY,
 				  DIRECTION_BOTH, VISIBILITY_WIRE, 0));
+	nets.address = netns_addr(1, false, 8080);
+	memcpy(nets.address.ip + 12, (uint8_t[]) { 192, 0, 2, 9 }, 4);
+	ASSERT_EQ(0, kernel_cut_add(self->k, &nets, 1));
 	ASSERT_EQ(0, bpf_node_commit(self->k));
 	fd = netsock_udp(-1, &socket);
 	ASSERT_GE(fd, 0);
@@ -96,7 +108,7 @@ TEST_F(tables, are_files)
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		SKIP(return, "this kernel does not tell its types");
 	ASSERT_TRUE(kernel_supported(self->k, KERNEL_ITERATORS));
-	EXPECT_IN(table(self, "meta"), "\nnorth 7 9 17280 2 ");
+	EXPECT_IN(table(self, "meta"), "\nnorth 7 9 17280 3 ");
 	EXPECT_IN(table(self, "addrs"), "1 17280 10.77.0.1\n");
 	EXPECT_IN(table(self, "addrs"), "2 17280 fd77:0000:0000:");
 	EXPECT_IN(table(self, "peers"), "1 north self 17280 10.77.0.1\n");
@@ -104,11 +116,17 @@ TEST_F(tables, are_files)
 	EXPECT_IN(table(self, "conns"), "2 default 3 10.77.0.1 17280 fd77:");
 	EXPECT_IN(table(self, "conns"), " 12345 0 678 0\n");
 	EXPECT_IN(table(self, "rules"),
-		  "1 fe000000000000000000000000000000 2 out local 5");
+		  "1 fe000000000000000000000000000000 node 2 out local "
+		  "1000000 0 0 0 5");
 	EXPECT_IN(table(self, "rules"),
-		  "2 fd000000000000000000000000000000 0 both wire lease\n");
+		  "2 fd000000000000000000000000000000 node 0 both wire "
+		  "1000000 0 0 0 lease -\n");
+	EXPECT_IN(table(self, "rules"),
+		  "3 fc000000000000000000000000000000 host 0 in reject "
+		  "250000 77 6 8080 lease 192.0.2.0/24\n");
 	EXPECT_IN(table(self, "drops"), "\n2 3 3 384 0 0 0 ");
-	EXPECT_IN(table(self, "drops"), "\n1 0 0 0 0 0 0 0 0\n");
+	EXPECT_IN(table(self, "drops"), "\n1 0 0 0 0 0 0 0 0 0 0 0 0\n");
+	EXPECT_IN(table(self, "open"), "protocol port passed\n");
 	EXPECT_IN(table(self, "fast"), "0000000000abcdef 2 video 17289 fd77:");
 	EXPECT_IN(table(self, "exempt"), "2 0 0\n");
 	EXPECT_STREQ(kernel_supported(self->k, KERNEL_TCX)
@@ -142,9 +160,12 @@ TEST_F(tables, bpftool_speaks_in_words)
 	EXPECT_IN(dump(self, "skerry_rules"), "VISIBILITY_LOCAL");
 	EXPECT_IN(dump(self, "skerry_rules"), "DIRECTION_OUT");
 	EXPECT_IN(dump(self, "skerry_rules"), "SCOPE_NODE");
+	EXPECT_IN(dump(self, "skerry_rules"), "SCOPE_HOST");
+	EXPECT_IN(dump(self, "skerry_rules"), "VISIBILITY_REJECT");
+	EXPECT_IN(dump(self, "skerry_rules"), "\"loss_ppm\": 250000");
 	EXPECT_IN(dump(self, "skerry_peers"), "\"south\"");
 	EXPECT_IN(dump(self, "skerry_peers"), "PEER_DOWN");
-	EXPECT_IN(dump(self, "skerry_meta"), "\"active_rules\": 2");
+	EXPECT_IN(dump(self, "skerry_meta"), "\"active_rules\": 3");
 	EXPECT_IN(dump(self, "skerry_drops"), "\"dropped\": 3");
 	EXPECT_IN(dump(self, "skerry_devs"), "DEV_JUDGE_BOTH");
 	EXPECT_IN(dump(self, "skerry_devs"),
@@ -174,7 +195,7 @@ struct rows {
 	int count;
 	bool cut_reason, device, tcx, pins;
 	uint64_t rules, dropped;
-	bool south, everybody, lease, deadline;
+	bool south, everybody, lease, deadline, address;
 };
 
 static void on_row(void *data, const void *row, size_t size_bytes)
@@ -203,6 +224,13 @@ static void on_row(void *data, const void *row, size_t size_bytes)
 	if (!tlv_find_str(row, size_bytes, SKERRY_K_NODE, text, 128) &&
 	    strcmp(text, "south") == 0)
 		rows->south = true;
+	if (!tlv_find_str(row, size_bytes, SKERRY_K_SCOPE, text, 128) &&
+	    strcmp(text, "host") == 0)
+		rows->address = tlv_find_u64(row, size_bytes,
+					     SKERRY_K_PREFIX_BITS, 0) == 120 &&
+				tlv_find_u64(row, size_bytes, SKERRY_K_LOSS_PPM,
+					     0) == 250000 &&
+				!tlv_find_bool(row, size_bytes, SKERRY_K_ALL);
 	if (tlv_find_bool(row, size_bytes, SKERRY_K_ALL))
 		rows->everybody = true;
 	if (tlv_find_bool(row, size_bytes, SKERRY_K_BY_LEASE))
@@ -224,12 +252,13 @@ TEST_F(tables, rows_for_the_command_line)
 	EXPECT_TRUE(rows.pins);
 	EXPECT_EQ(0, rows.rules);
 	kernel_rule_rows(self->k, on_row, &rows);
-	EXPECT_EQ(2, rows.rules);
+	EXPECT_EQ(3, rows.rules);
 	EXPECT_EQ(3, rows.dropped);
 	EXPECT_TRUE(rows.south);
 	EXPECT_TRUE(rows.everybody);
 	EXPECT_TRUE(rows.lease);
 	EXPECT_TRUE(rows.deadline);
+	EXPECT_TRUE(rows.address);
 }
 
 TEST_F(tables, connections_come_and_go)

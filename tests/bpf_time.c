@@ -64,7 +64,7 @@ TEST_F(time, the_timer_tidies_up_and_events_tell)
 	ASSERT_EQ(0, bpf_pair_begin(&self->pair, NULL));
 	ASSERT_TRUE(kernel_supported(self->pair.k, KERNEL_TIMER));
 	ASSERT_EQ(0, bpf_node_cut(self->pair.k, 1, 1, 1, DIRECTION_BOTH,
-				  VISIBILITY_WIRE, 300));
+				  VISIBILITY_WIRE, time_scaled(300)));
 	ASSERT_EQ(0, bpf_node_commit(self->pair.k));
 	EXPECT_EQ(1, bpf_pair_rules("a"));
 	netsock_burst(self->pair.sender, &self->pair.to, 5);
@@ -72,7 +72,7 @@ TEST_F(time, the_timer_tidies_up_and_events_tell)
 	ASSERT_EQ(1, kernel_events(self->pair.k, on_event, &told));
 	EXPECT_EQ(1, told.first_drop);
 	EXPECT_EQ(1, told.rule);
-	bpf_node_sleep_ms(400);
+	bpf_node_sleep_ms(time_scaled(400));
 	EXPECT_EQ(0, bpf_pair_rules("a"));
 	ASSERT_EQ(1, kernel_events(self->pair.k, on_event, &told));
 	EXPECT_EQ(1, told.expired);
@@ -112,7 +112,7 @@ static void lease_runs_out(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, bpf_node_commit(self->pair.k));
 	EXPECT_FALSE(kernel_lease(self->pair.k));
 	EXPECT_EQ(0, bpf_pair_arrive(&self->pair, 5));
-	bpf_node_sleep_ms(500);
+	bpf_node_sleep_ms(time_scaled(500));
 	EXPECT_EQ(7, bpf_pair_arrive(&self->pair, 7));
 	ASSERT_EQ(0, kernel_drops(self->pair.k, 1, &drop));
 	EXPECT_EQ(5, drop.dropped);
@@ -125,7 +125,7 @@ static void lease_runs_out(struct __test_metadata *_metadata,
 
 TEST_F(time, the_lease_ends_what_has_no_deadline)
 {
-	bpf_node_lease_ms = 400;
+	bpf_node_lease_ms = time_scaled(400);
 	ASSERT_EQ(0, bpf_pair_begin(&self->pair, NULL));
 	lease_runs_out(_metadata, self);
 	/* The agent is back: it is told of the gap, and the cut holds. */
@@ -136,7 +136,7 @@ TEST_F(time, the_lease_ends_what_has_no_deadline)
 
 TEST_F(time, the_lease_by_system_call)
 {
-	bpf_node_lease_ms = 400;
+	bpf_node_lease_ms = time_scaled(400);
 	ASSERT_EQ(0, bpf_pair_begin(&self->pair, "mmap_meta,ringbuf"));
 	lease_runs_out(_metadata, self);
 	EXPECT_TRUE(kernel_lease(self->pair.k));

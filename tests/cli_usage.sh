@@ -73,12 +73,25 @@ gives 2 'around: --ttl is missing' "$ctl" partition inject around a
 gives 2 'split: two groups' "$ctl" partition inject split a,b
 gives 2 'split: two groups' "$ctl" partition inject split a / / b
 gives 2 'isolate: one node' "$ctl" partition inject isolate a b
+gives 2 'one-way: who is not' "$ctl" cut one-way a
+gives 2 'one-way: who is not' "$ctl" cut one-way 'a ->'
+gives 2 'halves: nodes to draw from' "$ctl" cut halves a / b
+gives 2 'bridge: a node that reaches' "$ctl" cut bridge
+gives 2 'matrix: one file' "$ctl" cut matrix
+gives 2 'to: one address' "$ctl" cut to
+gives 2 '10.0.0.0/33: is no address' "$ctl" cut to 10.0.0.0/33
+gives 2 '30: --loss: a share' "$ctl" cut a --loss 30
+gives 2 '101%: --loss: a share' "$ctl" cut a --loss 101%
+gives 2 'partition verify: maybe: --expect' "$ctl" partition verify \
+	--expect maybe
+gives 2 'partition: wide: -o' "$ctl" partition -o wide
 gives 2 'partition: frob: no such verb' "$ctl" partition frob
 gives 2 'heal: x: not expected' "$ctl" heal --all x
 gives 2 'event: x: no such verb' "$ctl" event x
 gives 2 'kernel: x: no such verb' "$ctl" kernel x
 gives 2 'peer: x: no such verb' "$ctl" peer x
 gives 2 'cluster: frob: no such verb' "$ctl" cluster frob
+gives 2 'cluster discovery: x: not expected' "$ctl" cluster discovery x
 gives 2 'status: x: not expected' "$ctl" status x
 gives 2 '--timeout: needs a value' "$ctl" status --timeout
 gives 2 'options: 5: --timeout: a number without a unit' \
@@ -149,8 +162,8 @@ shown() { # NAME FILE FIRST-LINE LAST-LINE
 	ok "$1" $good
 }
 shown "the configuration in README.md is good" README.md '```ini' '```'
-sed '1,/^The settings of a node/d' tools/man/skerryd.8 >"$dir/example"
-shown "the one in skerryd(8) too" "$dir/example" \
+sed '1,/^The settings of a node/d' tools/man/skerry.conf.5 >"$dir/example"
+shown "the one in skerry.conf(5) too" "$dir/example" \
 	'.Bd -literal -offset indent' '.Ed'
 gives 2 "$dir/nosuch" "$build/skerryd" --config "$dir/nosuch"
 gives 2 'skerryd: --frob: no such flag' "$build/skerryd" --frob
@@ -165,11 +178,11 @@ gives 2 "$dir/conf:2: key_file: $dir/key: open to others (mode 0640)" \
 : >"$dir/out"
 good=yes
 while read -r key; do
-	grep -qx "\.It Ic $key" tools/man/skerryd.8 ||
-		{ good=no; echo "skerryd.8: $key" >>"$dir/out"; }
+	grep -qx "\.It Ic $key" tools/man/skerry.conf.5 ||
+		{ good=no; echo "skerry.conf.5: $key" >>"$dir/out"; }
 done <"$dir/keys"
 [ "$(wc -l <"$dir/keys")" -ge 20 ] || good=no
-ok "skerryd(8) has every key" $good
+ok "skerry.conf(5) has every key" $good
 good=yes
 "$ctl" --help | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' >"$dir/nouns"
 while read -r noun; do
@@ -204,8 +217,12 @@ completes 'member message' me
 completes 'join' member j
 completes '--wait' member join --w
 completes 'alpha@x' member remove al
-completes 'beta@x' --node n1 cut b
+completes 'beta@x' --node n1 cut be
+completes 'majorities-ring' partition explain majorities
+completes 'verify' partition v
+completes 'healed' partition verify x --expect h
 completes 'keygen' cluster k
+completes 'discovery' cluster d
 completes 'wire' partition inject isolate a --visibility w
 completes '5s 5m' cut a --for 5
 

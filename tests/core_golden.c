@@ -14,6 +14,7 @@
 #include "golden.h"
 #include "kselftest_harness.h"
 #include "lane_pair.h"
+#include "skerry/ring.h"
 #include "spec.h"
 
 #define HEADER sizeof(struct skerry_frame)
@@ -172,6 +173,8 @@ static void add_flow_frames(void)
 
 	tlv_writer_init(&w, bytes, sizeof(bytes));
 	tlv_put_bool(&w, SKERRY_K_KNOWN, true);
+	tlv_put_u64(&w, SKERRY_K_RECEIVER,
+		    SKERRY_RECEIVES_EXTENSIONS | SKERRY_RECEIVES_PACKED);
 	send("lane-resume",
 	     (struct skerry_frame) { .type = SKERRY_FRAME_RESUME,
 				     .flow = 0x00010007,
@@ -200,8 +203,12 @@ static void add_data_frames(void)
 	struct skerry_frame data = { .type = SKERRY_FRAME_DATA,
 				     .flow = 0x00010007,
 				     .sequence = 17 };
-	uint8_t bytes[32];
-	struct tlv_writer w;
+	static const uint8_t packed[] = {
+		0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x58, 0x01, 0x4d, 0x00, 0x00,
+		0x10, 0x61, 0x61, 0x01, 0x00, 0x53, 0x2a, 0x80, 0x05,
+	};
+	uint8_t bytes[32], own_bytes[16];
+	struct tlv_writer w, own;
 	size_t i;
 
 	for (i = 0; i < sizeof(fragment); i++)
@@ -212,6 +219,12 @@ static void add_data_frames(void)
 	send("lane-data-empty", data, none, none);
 	data.flags = SKERRY_DATA_CAST;
 	send("lane-data-cast", data, none, (struct core_bytes) { "hello", 5 });
+	/* What zstd makes of 600 times "a". */
+	data.flags = SKERRY_DATA_PACKED;
+	tlv_writer_init(&own, own_bytes, sizeof(own_bytes));
+	tlv_put_u64(&own, SKERRY_K_PLAIN_BYTES | SKERRY_TLV_CRITICAL, 600);
+	send("lane-data-packed", data, written(&own),
+	     (struct core_bytes) { packed, sizeof(packed) });
 	data.flags = SKERRY_DATA_MORE;
 	data.sequence = 18;
 	send("lane-data-first", data, written(&w),

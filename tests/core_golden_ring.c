@@ -141,12 +141,13 @@ static void add_control(void)
 
 static void add_socket(void)
 {
-	struct skerry_attach attach = { .magic = SKERRY_RING_MAGIC,
-					.abi = SKERRY_RING_ABI,
-					.flags = SKERRY_ATTACH_ADMIN |
-						 SKERRY_ATTACH_AGAIN,
-					.features = 0,
-					.program = "skerryctl" };
+	struct skerry_attach attach = {
+		.magic = SKERRY_RING_MAGIC,
+		.abi = SKERRY_RING_ABI,
+		.flags = SKERRY_ATTACH_ADMIN | SKERRY_ATTACH_AGAIN,
+		.features = SKERRY_RECEIVES_EXTENSIONS | SKERRY_RECEIVES_PACKED,
+		.program = "skerryctl"
+	};
 	struct skerry_attached attached = { .magic = SKERRY_RING_MAGIC,
 					    .abi = SKERRY_RING_ABI,
 					    .boot_nonce = 0x1122334455667788ULL,
@@ -156,6 +157,8 @@ static void add_socket(void)
 				      .kind = SKERRY_OFFER_CHANNEL,
 				      .channel = 1,
 				      .mapping_bytes = 0x201000,
+				      .flags = SKERRY_CHANNEL_MONOTONIC |
+					       SKERRY_CHANNEL_COMPRESSION,
 				      .name = "default" };
 
 	memcpy(attach.instance, instance, sizeof(instance));
@@ -170,6 +173,7 @@ static void add_socket(void)
 	offer.kind = SKERRY_OFFER_FAST;
 	offer.channel = 2;
 	offer.mapping_bytes = 0;
+	offer.flags = 0;
 	strcpy(offer.name, "video");
 	golden_add(&book, "offer-fast", &offer, sizeof(offer));
 }
@@ -193,14 +197,24 @@ static void add_memory(void)
 		.reassembly_freed_bytes = 8,
 		.agent_wants_space = 9,
 		.program_wants_credit = 10,
+		.plain_bytes = 11,
+		.packed_bytes = 12,
+		.unreadable_messages = 13,
+		.superseded_messages = 14,
+		.casts_dropped = 15,
 	};
-	struct skerry_flow_slot slot = { .epoch = 2,
-					 .state = SKERRY_SLOT_OPEN,
-					 .lane = 1,
-					 .granted = 262144,
-					 .base = 4096,
-					 .expected = 18,
-					 .large = 19 };
+	struct skerry_flow_slot slot = {
+		.epoch = 2,
+		.state = SKERRY_SLOT_OPEN,
+		.lane = 1,
+		.lanes = 2,
+		.receives = SKERRY_RECEIVES_EXTENSIONS | SKERRY_RECEIVES_PACKED,
+		.arrived = 17,
+		.granted = 262144,
+		.base = 4096,
+		.expected = 18,
+		.large = 19
+	};
 
 	golden_add(&book, "mapping-control", &mapping, sizeof(mapping));
 	golden_add(&book, "slot-open", &slot, sizeof(slot));

@@ -95,9 +95,9 @@ TEST_F(table, removed_entries)
 	EXPECT_EQ(1, m->removed_count);
 	removed = removed_find(m, "x");
 	EXPECT_EQ(11, removed->incarnation);
-	removed_knows(removed, members_slot(m, a));
+	removed_knows(m, removed, members_slot(m, a));
 	EXPECT_FALSE(removed_all_know(m, removed));
-	removed_knows(removed, members_slot(m, b));
+	removed_knows(m, removed, members_slot(m, b));
 	EXPECT_TRUE(removed_all_know(m, removed));
 	/* The slot's next owner knows nothing. */
 	members_free(m, b);
@@ -137,7 +137,8 @@ TEST_F(table, digests_do_not_depend_on_slots)
 	removed_add(&other, "x", 3, 1);
 	EXPECT_NE(before, removed_digest(&other));
 	before = removed_digest(&other);
-	removed_knows(removed_find(&other, "x"), members_slot(&other, member));
+	removed_knows(&other, removed_find(&other, "x"),
+		      members_slot(&other, member));
 	EXPECT_NE(before, removed_digest(&other));
 	free(memory);
 }

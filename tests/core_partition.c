@@ -162,10 +162,10 @@ TEST_F(five, refusals)
 	ASSERT_EQ(-EHOSTUNREACH, answer->error);
 	ASSERT_NE(NULL, strstr(answer->reason, "nowhere"));
 
-	tlv_put_str(begin("isolate", "n000"), SKERRY_K_VISIBILITY, "reject");
+	tlv_put_str(begin("isolate", "n000"), SKERRY_K_VISIBILITY, "purple");
 	answer = inject(net, 0, 1);
 	ASSERT_EQ(-EOPNOTSUPP, answer->error);
-	ASSERT_NE(NULL, strstr(answer->reason, "reject"));
+	ASSERT_NE(NULL, strstr(answer->reason, "purple"));
 	tlv_put_str(begin("isolate", "n000"), SKERRY_K_SCOPE, "cgroup");
 	ASSERT_EQ(-EOPNOTSUPP, inject(net, 0, 1)->error);
 	tlv_put_bool(begin("around", "n000"), SKERRY_K_ONE_WAY, true);

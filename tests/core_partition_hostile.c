@@ -65,6 +65,18 @@ static void env_answer(void *data, uint32_t program, uint32_t correlation,
 {
 }
 
+static void env_part(void *data, uint32_t program, uint32_t correlation,
+		     struct core_bytes tlvs)
+{
+}
+
+static uint64_t ledger_token;
+
+static void env_ledger(void *data, uint64_t token, const uint8_t reference[16])
+{
+	ledger_token = token;
+}
+
 static void env_log(void *data, enum core_log_level level, const char *event,
 		    const char *log_text, struct core_bytes tlvs)
 {
@@ -78,8 +90,39 @@ static const struct partition_env hostile_env = {
 	.cut_del = env_cut_del,
 	.cut_commit = env_cut_commit,
 	.answer = env_answer,
+	.part = env_part,
+	.ledger = env_ledger,
 	.log = env_log,
 };
+
+/* Of what the registry itself says, something is mutated. */
+static void command_now(struct partition *p, uint32_t number, uint64_t now)
+{
+	struct core_event event = { .type = EV_COMMAND, .now_ns = now };
+
+	event.command.admin = true;
+	event.command.command = number;
+	event.command.tlvs =
+		(struct core_bytes) { command.data, command.used_bytes };
+	partition_command(p, &event);
+}
+
+static void answer_ledger(struct partition *p, uint64_t now)
+{
+	static const struct core_ledger list[40] = {
+		{ .peer = 1, .in_force = true, .out_dropped = 7 },
+		{ .peer = CORE_PEER_EVERYBODY, .user_space = true },
+	};
+	struct core_event event = { .type = EV_LEDGER,
+				    .now_ns = now,
+				    .token = ledger_token,
+				    .ledger = { list, 40 } };
+
+	if (!ledger_token)
+		return;
+	ledger_token = 0;
+	partition_ledger(p, &event);
+}
 
 static size_t all_rows(struct partition *p, uint8_t *out, size_t room)
 {
@@ -115,17 +158,32 @@ static void mutate(struct rng *rng, uint8_t *bytes, size_t *size)
 	}
 }
 
+/* Questions of ours come to us as if another had asked: so the answers are
+ * among what is mutated. */
+static void hear_back(struct partition *p, size_t i, uint64_t now)
+{
+	struct core_bytes body = { caught[i].bytes, caught[i].size_bytes };
+	char kind[16] = "";
+
+	tlv_find_str(body.data, body.size_bytes, SKERRY_K_KIND, kind,
+		     sizeof(kind));
+	if (strcmp(kind, "ledger?") == 0 || strcmp(kind, "able?") == 0)
+		partition_datagram(p, "b", body, now, 0);
+	settle(p, now);
+	answer_ledger(p, now);
+}
+
 TEST(hostile_bodies)
 {
 	static uint8_t before[65536], after[65536];
 	struct partition_limits limits = { 16, 8, 128 };
 	struct core_config config = { .name = "a",
 				      .cut_max_ms = 1000,
-				      .cut_share_percent = 100 };
+				      .cut_share_percent = 100,
+				      .cut_loss = true };
 	void *memory = aligned_alloc(16, partition_size(&limits) + 16);
 	uint64_t now = PARTNET_MS;
 	struct partition *p;
-	struct core_event event;
 	struct rng rng;
 	uint32_t refused = 0;
 	size_t n_before, n_after;
@@ -136,18 +194,26 @@ TEST(hostile_bodies)
 	partition_node(p, "b", now);
 	partition_node(p, "c", now);
 	settle(p, now);
-	memset(&event, 0, sizeof(event));
-	event.type = EV_COMMAND;
-	event.now_ns = now;
-	event.command.admin = true;
-	event.command.command = SKERRY_CMD_INJECT;
 	begin("isolate", "b");
+	tlv_put_str(&command, SKERRY_K_NAME, "x");
 	tlv_put_u64(&command, SKERRY_K_DURATION_MS, 900);
-	event.command.tlvs =
-		(struct core_bytes) { command.data, command.used_bytes };
-	partition_command(p, &event);
+	command_now(p, SKERRY_CMD_INJECT, now);
 	settle(p, now);
-	ASSERT_LE(4, caught_count);
+	begin("majorities-ring", NULL);
+	tlv_put_u64(&command, SKERRY_K_DURATION_MS, 900);
+	command_now(p, SKERRY_CMD_INJECT, now);
+	tlv_put_u64(begin("one-way", NULL), SKERRY_K_LOSS_PPM, 7);
+	component("b");
+	component("a,c");
+	command_now(p, SKERRY_CMD_INJECT, now);
+	tlv_put_str(begin(NULL, NULL), SKERRY_K_NAME, "x");
+	command_now(p, SKERRY_CMD_VERIFY, now);
+	begin("halves", NULL);
+	command_now(p, SKERRY_CMD_EXPLAIN, now);
+	settle(p, now);
+	for (i = 0; i < 64 && i < (int)caught_count; i++)
+		hear_back(p, (size_t)i, now);
+	ASSERT_LE(12, caught_count);
 
 	for (i = 0; i < 100000; i++) {
 		uint8_t body[PARTITION_BODY_MAX_BYTES + 64];
@@ -179,6 +245,7 @@ TEST(hostile_bodies)
 		now += PARTNET_MS / 4;
 		if (i % 16 == 0)
 			settle(p, now);
+		answer_ledger(p, now);
 	}
 	/* Both sides of the coin have been seen. */
 	ASSERT_LT(25000, refused);

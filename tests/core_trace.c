@@ -88,6 +88,9 @@ static struct core_config full_config(void)
 		.members_max = 509,
 		.kernel_cuts = true,
 		.fast_demux = true,
+		.cut_loss = true,
+		.cut_reject = true,
+		.cut_address = true,
 	};
 
 	return config;
@@ -103,7 +106,7 @@ TEST(a_configuration)
 	size_t i;
 
 	/* A field more: it must be encoded, decoded and set above. */
-	ASSERT_EQ(6724, sizeof(struct core_config));
+	ASSERT_EQ(6728, sizeof(struct core_config));
 	event.start.config = &config;
 	event.start.seed = 77;
 	event.start.persisted = (struct core_bytes) { "state", 5 };
@@ -119,6 +122,19 @@ TEST(a_configuration)
 			break;
 	ASSERT_EQ(sizeof(config), i);
 }
+
+static const struct core_ledger ledgers[] = {
+	{ .peer = 3,
+	  .in_force = true,
+	  .out_seen = 1,
+	  .out_dropped = 2,
+	  .out_leaked = 3 },
+	{ .peer = CORE_PEER_EVERYBODY,
+	  .user_space = true,
+	  .in_seen = 4,
+	  .in_dropped = 5,
+	  .in_leaked = UINT64_MAX },
+};
 
 static struct core_event event_of(enum core_event_type type)
 {
@@ -171,6 +187,8 @@ static struct core_event event_of(enum core_event_type type)
 		event.command.admin = true;
 		event.command.uid = 1000;
 		event.command.pid = 4711;
+		event.command.name = "skerryctl";
+		event.command.guards = CORE_GUARD_SSH;
 		event.command.tlvs = (struct core_bytes) { "jkl", 3 };
 		break;
 	case EV_PROGRAM_UP:
@@ -184,6 +202,10 @@ static struct core_event event_of(enum core_event_type type)
 	case EV_DISCOVERED:
 		event.discovered.list = contacts;
 		event.discovered.count = 2;
+		break;
+	case EV_LEDGER:
+		event.ledger.list = ledgers;
+		event.ledger.count = 2;
 		break;
 	default:
 		break;
@@ -211,7 +233,9 @@ static const char *const event_lines[EV_MAX] = {
 		     "sequence=13 payload=3B/c5597e8c",
 	[EV_COMMAND] = "1.500000001 command lane=6 token=9 error=-110 "
 		       "program=1 command=8 correlation=14 admin uid=1000 "
-		       "pid=4711 tlvs=3B/c3de944a",
+		       "pid=4711 name=\"skerryctl\" guards=2 "
+		       "tlvs=3B/c3de944a",
+	[EV_LEDGER] = "1.500000001 ledger lane=6 token=9 error=-110 rows=2",
 	[EV_STOP] = "1.500000001 stop lane=6 token=9 error=-110",
 };
 
@@ -280,6 +304,8 @@ static struct core_op op_of(enum core_op_type type)
 		op.cut.visibility = 1;
 		op.cut.deadline_ns = 99;
 		strcpy(op.cut.channel, "bulk");
+		op.cut.loss_ppm = 300000;
+		op.cut.seed = 77;
 		break;
 	case OP_CUT_DEL:
 		op.cut.handle = 21;
@@ -337,12 +363,59 @@ static const char *const op_lines[OP_MAX] = {
 		    "text=\"a \\x22sentence\\x22\\x0a\" bytes=5B/65b1d004",
 	[OP_CUT_ADD] = "cut_add lane=8 token=5 error=-17 handle=21 "
 		       "peer=everybody direction=out visibility=local "
-		       "deadline_ns=99 channel=\"bulk\" "
-		       "reference=abababababababababababababababab "
+		       "deadline_ns=99 channel=\"bulk\" loss_ppm=300000 "
+		       "seed=77 reference=abababababababababababababababab "
 		       "text=\"a \\x22sentence\\x22\\x0a\" bytes=5B/65b1d004",
 	[OP_WAKE_AT] = "wake_at lane=8 token=5 error=-17 at=2.500000000 "
 		       "text=\"a \\x22sentence\\x22\\x0a\" bytes=5B/65b1d004",
 };
+
+/* What the line of text does not show. */
+TEST(ledgers_as_they_were)
+{
+	static uint8_t scratch[TRACE_SCRATCH_BYTES]
+		__attribute__((aligned(16)));
+	struct core_event event = event_of(EV_LEDGER), read;
+	uint8_t bytes[512];
+	struct tlv_writer w;
+
+	tlv_writer_init(&w, bytes, sizeof(bytes));
+	trace_event(&w, &event);
+	ASSERT_FALSE(w.full);
+	ASSERT_EQ(0, trace_event_decode((struct core_bytes) { bytes,
+							      w.used_bytes },
+					scratch, sizeof(scratch), &read));
+	ASSERT_EQ(2, read.ledger.count);
+	EXPECT_EQ(0, memcmp(read.ledger.list, ledgers, sizeof(ledgers)));
+}
+
+/* Whom it is from is written where it is an address. */
+TEST(cuts_from_an_address)
+{
+	static uint8_t scratch[TRACE_SCRATCH_BYTES]
+		__attribute__((aligned(16)));
+	struct core_op op = { .type = OP_CUT_ADD }, read;
+	uint8_t bytes[512];
+	struct tlv_writer w;
+	char text[512];
+
+	op.cut.peer = CORE_PEER_ADDRESS;
+	op.cut.address = (struct skerry_addr) {
+		.ip = { [10] = 0xff, [11] = 0xff, 10, 0, 0, 7 }, .port = 80
+	};
+	op.cut.prefix_bits = 120;
+	op.cut.protocol = 6;
+	tlv_writer_init(&w, bytes, sizeof(bytes));
+	trace_op(&w, &op);
+	ASSERT_EQ(0,
+		  trace_op_decode((struct core_bytes) { bytes, w.used_bytes },
+				  scratch, sizeof(scratch), &read));
+	EXPECT_EQ(0, memcmp(&op.cut, &read.cut, sizeof(op.cut)));
+	trace_op_text(&read, text, sizeof(text));
+	EXPECT_NE(NULL, strstr(text, "peer=address direction=both "
+				     "visibility=wire address=10.0.0.7:80 "
+				     "prefix_bits=120 protocol=6"));
+}
 
 TEST(every_operation)
 {
@@ -388,6 +461,10 @@ TEST(every_field_of_an_operation_shows)
 			{ offsetof(struct core_op, cut.peer),
 			  type == OP_CUT_ADD ? 4 : 0 },
 			{ offsetof(struct core_op, cut.deadline_ns),
+			  type == OP_CUT_ADD ? 8 : 0 },
+			{ offsetof(struct core_op, cut.loss_ppm),
+			  type == OP_CUT_ADD ? 4 : 0 },
+			{ offsetof(struct core_op, cut.seed),
 			  type == OP_CUT_ADD ? 8 : 0 },
 			{ offsetof(struct core_op, peer.parallelism),
 			  type == OP_PEER ? SKERRY_CHANNELS_MAX : 0 },

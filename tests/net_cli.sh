@@ -80,7 +80,8 @@ check "event" says ' up .*'"$two" ctl 1 event
 for pair in status:status member:members 'member --known:known' peer:peers \
 	connection:connections channel:channels endpoint:endpoints \
 	partition:partitions event:events kernel:kernel 'kernel rules:rules' \
-	'status --features:features' 'member --joins:joins'; do
+	'status --features:features' 'member --joins:joins' \
+	'cluster discovery:discovery'; do
 	# shellcheck disable=SC2086
 	check "JSON of ${pair%:*}" true_of 1 ${pair%:*} -- \
 		"d['format'] == 1 and type(d['${pair#*:}']) is list"
@@ -181,8 +182,8 @@ check "the only one there is" ctl 3 heal
 check "around everybody needs force: exit 7" exits 7 force \
 	ctl 1 partition inject around "$one" --ttl 1 --for 10s
 check "an unknown node: exit 1, named" exits 1 nobody ctl 1 cut nobody
-check "an unknown visibility" exits 4 sever \
-	ctl 1 cut "$two" --visibility sever
+check "an unknown visibility" exits 4 purple \
+	ctl 1 cut "$two" --visibility purple
 check "two cuts" ctl 1 cut "$two" --for 30s --name x --force
 check "of different nodes" ctl 1 cut "$three" --for 30s --name y --force
 check "heal must be told which: exit 2" exits 2 'several' ctl 1 heal

@@ -64,7 +64,7 @@ round() { # tcx|clsact LINE…
 	wait_for 8 sees 1 down 3
 	took=$(($(now_ms) - began))
 	check "$how: host 1 sees it down within 4.5 s ($took ms)" \
-		between 0 $took 4500
+		within 0 $took 4500
 	check "$how: so does host 2" wait_for 2 sees 2 down 3
 	check "$how: host 3 sees the others down" wait_for 2 sees 3 down 1
 	check "$how: the other node on that address is up" sees 1 up 4
@@ -91,9 +91,9 @@ round() { # tcx|clsact LINE…
 	pump 3 receive told >"$dir/told.in" &
 	told_in=$!
 	wait_for 5 grep -q ready "$dir/told.in" || die "receiver"
-	pump 1 send "$(host_name 3)" told --seconds 7 --rate 50 >"$dir/told" &
+	pump 1 send "$(host_name 3)" told --seconds "$(scaled 7)" --rate 50 >"$dir/told" &
 	told=$!
-	sleep 1
+	sleep "$(scaled 1)"
 	check "$how: cut with visibility local" ctl 1 cut "$(host_name 3)" \
 		--for 60s --visibility local
 	check "$how: a program is told of it" wait_for 6 grep -qi \
@@ -123,4 +123,8 @@ round() { # tcx|clsact LINE…
 	stop_all
 }
 round tcx
-round clsact '[kernel]' 'disable = tcx'
+if clsact_too; then
+	round clsact '[kernel]' 'disable = tcx'
+else
+	skip clsact "the kernel's own hook is enough here"
+fi

@@ -11,8 +11,10 @@
 #   1,2 KILL lease tcx    3,4 STOP lease tcx    5,6 KILL 60s tcx
 #   7,8 STOP 60s tcx      9,10 KILL lease clsact  11,12 KILL 60s clsact
 #   13,14 STOP lease clsact  15,16 STOP 60s clsact
-hosts_make 16 || die "hosts"
-for i in $(seq 16); do
+hosts=16 lease="1 3 9 13" timed="5 7 11 15"
+clsact_too || hosts=8 lease="1 3" timed="5 7"
+hosts_make $hosts || die "hosts"
+for i in $(seq $hosts); do
 	clsact=()
 	[ "$i" -lt 9 ] || clsact=('[kernel]' 'disable = tcx')
 	host_config "$i" "${clsact[@]}"
@@ -20,12 +22,16 @@ for i in $(seq 16); do
 		"$HOSTS_DIR/$i.conf"
 	host_start "$i" || die "agent $i"
 done
-for i in $(seq 2 2 16); do
-	ctl "$i" member join --wait --timeout 10s \
+for i in $(seq 2 2 $hosts); do
+	ctl "$i" member join --wait --timeout "$(scaled 10)s" \
 		"$(host_ip $((i - 1))):17280" >/dev/null || die "join $i"
 done
-check "clsact is used when tcx is disabled" \
-	on_host 9 sh -c 'tc qdisc show dev eth0 | grep -q clsact'
+if clsact_too; then
+	check "clsact is used when tcx is disabled" \
+		on_host 9 sh -c 'tc qdisc show dev eth0 | grep -q clsact'
+else
+	skip clsact "the kernel's own hook is enough here"
+fi
 if ctl 1 kernel | grep -q '^tcx  *yes'; then
 	refuse "tcx leaves qdiscs alone" \
 		on_host 1 sh -c 'tc qdisc show dev eth0 | grep -q clsact'
@@ -49,12 +55,17 @@ start() { # FIRST SIGNAL ARG…
 }
 start 5 KILL --for 60s
 start 7 STOP --for 60s
-start 11 KILL --for 60s
-start 15 STOP --for 60s
+if clsact_too; then
+	start 11 KILL --for 60s
+	start 15 STOP --for 60s
+fi
 start 1 KILL
 start 3 STOP
-start 9 KILL
-start 13 STOP
+if clsact_too; then
+	start 9 KILL
+	start 13 STOP
+fi
+last_lease=${lease##* } last_timed=${timed##* }
 
 # A stopped agent's kernel still answers a knock: with a handshake.
 through() { knock $(($1 + 1)) "$1"; }
@@ -62,17 +73,16 @@ until_ms() { # FIRST MS: sleep until MS after its cut
 	local left=$((at[$1] + $2 - $(now_ms)))
 	[ $left -le 0 ] || sleep "$((left / 1000)).$(printf %03d $((left % 1000)))"
 }
-lease="1 3 9 13" timed="5 7 11 15"
-until_ms 13 3000
+until_ms "$last_lease" 3000
 for i in $lease; do
 	refuse "by lease, 3-5 s after: still cut ($i)" through "$i"
 done
 between 0 $(($(now_ms) - at[1])) 12000 >/dev/null || echo "# slow machine"
-until_ms 13 12000
+until_ms "$last_lease" 12000
 for i in $lease; do
 	check "by lease, 12 s after: gone ($i)" through "$i"
 done
-until_ms 15 30000
+until_ms "$last_timed" 30000
 for i in $timed; do
 	refuse "--for 60s, 30 s after: still cut ($i)" through "$i"
 done
@@ -90,6 +100,6 @@ done
 wait "${waiting[@]}"
 for i in $timed; do
 	# A SYN sent just before the end is sent again a second later.
-	check "--for 60s: gone at 60-61 s ($i)" between 59500 \
+	check "--for 60s: gone at 60-61 s ($i)" within 59500 \
 		"$(cat "$HOSTS_DIR/gone.$i")" 62500
 done

@@ -24,7 +24,7 @@ sleep 1
 at_rest=$(descriptors)
 
 cat >"$dir/stranger.py" <<'END'
-import array, os, socket, struct, sys
+import array, os, socket, struct, sys, time
 path, what = sys.argv[1], sys.argv[2]
 MAGIC = 0x474e4952594b5321
 
@@ -89,25 +89,74 @@ def storm():
             s.send((hello(), b"", hello()[:50])[i // 3 % 3])
         s.close()
 
-def silent():
-    held, full = [], 0
-    for i in range(300):
-        s = connect()
+def become(uid):
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(uid)
+
+def attached():
+    s = connect()
+    s.send(hello())
+    got = answer(s)
+    return s if got == 0 else got
+
+def open_ones(held):
+    count = 0
+    for s in held:
         s.setblocking(False)
-        held.append(s)
-    import time
-    time.sleep(1)
-    for s in held:
         try:
-            full += struct.unpack_from("<i", s.recv(4096), 12)[0] == -28
+            if s.recv(4096):
+                count += 1
         except BlockingIOError:
+            count += 1
+        except ConnectionResetError:
             pass
-    assert 300 - 256 <= full < 100, full
-    # The rest have their time to say something, and no more.
-    time.sleep(8)
-    for s in held:
         s.setblocking(True)
+    return count
+
+def silent(uid, most):
+    """300 of one user that say nothing: the youngest stay, for their time,
+    and who has something to say is heard at once."""
+    if uid:
+        become(uid)
+    held = [connect() for i in range(300)]
+    start = time.monotonic()
+    mine = attached()
+    assert isinstance(mine, socket.socket), mine
+    assert time.monotonic() - start < 2, "waited"
+    got = open_ones(held)
+    assert 1 <= got <= most, got
+    print(got, flush=True)
+    sys.stdin.read()  # until others have had their turn
+    for s in held:
+        s.settimeout(10)
         assert is_closed(s)
+    mine.settimeout(0.3)
+    try:
+        assert mine.recv(1), "the one that spoke was closed"
+        assert False, "something came"
+    except socket.timeout:
+        pass
+
+def silent_root():
+    silent(0, 256)
+
+def silent_nobody():
+    silent(65534, 32)
+
+def full():
+    """Attached ones stay; the last places are administrators'."""
+    become(65534)
+    held = []
+    while len(held) < 256:
+        s = attached()
+        if not isinstance(s, socket.socket):
+            assert s == -28, s
+            break
+        held.append(s)
+    assert 200 < len(held) <= 240, len(held)
+    print(len(held), flush=True)
+    sys.stdin.read()
 
 def stolen():
     """As root; then again as somebody else; then as root."""
@@ -144,8 +193,41 @@ check "a second message on the socket: detached" stranger twice
 check "somebody else's instance: refused; one's own: replaced" stranger stolen
 check "3000 that come and go" stranger storm
 check "the agent answers" ctl 1 status
-check "300 that say nothing: told that it is full, closed in time" \
-	stranger silent
+
+# beside WHAT CHECK… - while strangers do WHAT, the checks hold.
+ctl_as() { # UID ARG…
+	local uid=$1
+	shift
+	SKERRY_NODE=$(host_name 1) on_host 1 setpriv --reuid="$uid" \
+		--regid=nogroup --clear-groups timeout 3 "$BUILD/skerryctl" "$@"
+}
+beside() {
+	local what=$1 pid
+	shift
+	mkfifo "$dir/stop-$what"
+	timeout 60 python3 "$dir/stranger.py" "$socket" "$what" \
+		<"$dir/stop-$what" >"$dir/$what" 2>"$dir/$what.err" &
+	pid=$!
+	exec 7>"$dir/stop-$what"
+	wait_for 30 test -s "$dir/$what"
+	"$@"
+	exec 7>&-
+	wait $pid
+	check "$what: they were treated as they should ($(cat "$dir/$what"))" \
+		test $? -eq 0
+	sed 's/^/# /' "$dir/$what.err"
+}
+others_come() {
+	check "$1: root is let in" ctl_as root status
+	check "$1: and so is another user" ctl_as 65533 status
+}
+beside silent_root others_come "300 of root say nothing"
+beside silent_nobody others_come "300 of a user say nothing"
+root_comes() {
+	check "full of a user's programs: root is let in" ctl_as root status
+	refuse "and that user has no more places" ctl_as 65534 status
+}
+beside full root_comes
 check "the agent answers again" ctl 1 status
 wait $sender
 check "the program that was there had no error" test $? -eq 0

@@ -161,6 +161,8 @@ TEST_F(config, every_key)
 		 "[partition]\n"
 		 "max_for = 2h\n"
 		 "share = 30%%\n"
+		 "always_open = udp:53\n"
+		 "always_open = tcp:443\n"
 		 "[kernel]\n"
 		 "disable = tcx, timer\n"
 		 "disable = sk_assign\n"
@@ -207,6 +209,11 @@ TEST_F(config, every_key)
 	EXPECT_EQ(20480, core->addresses[0].port);
 	EXPECT_EQ(0xfd, core->addresses[1].ip[0]);
 	EXPECT_EQ(3, core->contact_count);
+	/* What is named replaces what is open by default. */
+	EXPECT_EQ(2, self->config->kernel.always_open_count);
+	EXPECT_EQ(17, self->config->kernel.always_open[0].protocol);
+	EXPECT_EQ(53, self->config->kernel.always_open[0].port);
+	EXPECT_EQ(6, self->config->kernel.always_open[1].protocol);
 	EXPECT_STREQ("b@two", core->contacts[0].name);
 	EXPECT_EQ(20480, core->contacts[0].address.port);
 	EXPECT_STREQ("", core->contacts[1].name);
@@ -442,13 +449,27 @@ TEST_F(config, what_only_shows_together)
 	SAID("adds up to 33; at most 32");
 }
 
-TEST_F(config, what_this_version_has_not_is_refused)
+TEST_F(config, channel_options)
 {
-	EXPECT_EQ(-EINVAL, LOAD("[channel \"x\"]\npriority = 3\n"
-				"monotonic = yes\ncompression = yes\n"));
-	SAID(":2: priority: 3: this version serves all channels alike; 0");
-	SAID(":3: monotonic: yes: this version has it not; no");
-	SAID(":4: compression: yes: this version has it not; no");
+	const struct core_channel *x = &self->config->core.channels[2];
+
+	EXPECT_EQ(0, LOAD("[channel \"x\"]\npriority = 7\n"
+			  "monotonic = yes\ncompression = zstd\n"));
+	EXPECT_EQ(7, x->priority);
+	EXPECT_TRUE(x->monotonic);
+	EXPECT_TRUE(x->compression);
+	EXPECT_EQ(0, LOAD("[channel \"x\"]\ncompression = yes\n"));
+	EXPECT_TRUE(x->compression);
+	EXPECT_EQ(0, LOAD("[channel \"x\"]\ncompression = none\n"));
+	EXPECT_FALSE(x->compression);
+	EXPECT_EQ(-EINVAL, LOAD("[channel \"x\"]\npriority = 8\n"
+				"monotonic = maybe\ncompression = lzma\n"));
+	SAID(":2: priority: 8: ");
+	SAID(":3: monotonic: maybe: ");
+	SAID(":4: compression: lzma: ");
+	EXPECT_EQ(-EINVAL, LOAD("[channel \"x\"]\ntransport = datagram\n"
+				"compression = yes\n"));
+	SAID("[channel \"x\"]: compression: not on a datagram channel");
 }
 
 TEST_F(config, bounds)
@@ -476,6 +497,23 @@ TEST_F(config, bounds)
 			1024 + 128 * i);
 	EXPECT_EQ(-EINVAL, LOAD(text));
 	SAID(":66: contact: 127.0.0.1:9216: at most 64 contacts");
+}
+
+TEST_F(config, what_is_always_open)
+{
+	const struct kernel_config *kernel = &self->config->kernel;
+
+	EXPECT_EQ(0, LOAD(""));
+	EXPECT_EQ(1, kernel->always_open_count);
+	EXPECT_EQ(6, kernel->always_open[0].protocol);
+	EXPECT_EQ(22, kernel->always_open[0].port);
+	EXPECT_EQ(0, LOAD("[partition]\nalways_open = none\n"));
+	EXPECT_EQ(0, kernel->always_open_count);
+	EXPECT_EQ(-EINVAL, LOAD("[partition]\nalways_open = sctp:9\n"));
+	SAID(":2: always_open: sctp:9: neither tcp:PORT nor udp:PORT nor none");
+	EXPECT_EQ(-EINVAL, LOAD("[partition]\nalways_open = tcp:0\n"));
+	EXPECT_EQ(-EINVAL, LOAD("[partition]\nalways_open = tcp:65536\n"));
+	EXPECT_EQ(-EINVAL, LOAD("[partition]\nalways_open = tcp\n"));
 }
 
 TEST_F(config, contacts)

@@ -13,6 +13,7 @@
 #define TH_LOG_STREAM stdout
 #include "codec.h"
 #include "run/log.h"
+#include "run/log_limit.h"
 #include "kselftest_harness.h"
 
 FIXTURE(lines)
@@ -101,6 +102,72 @@ TEST_F(lines, levels)
 	EXPECT_STREQ("", SAID());
 	log_text(CORE_LOG_ERROR, "loud", "%d", 42);
 	EXPECT_NE(NULL, strstr(SAID(), " error loud text=42\n"));
+}
+
+/* Each node has its own minute, and so has each event. */
+TEST_F(lines, a_node_that_flaps)
+{
+	uint8_t bytes[128];
+	struct tlv_writer w;
+	char *line, *at;
+	int i, ups = 0, downs = 0, others = 0;
+
+	log_setup(CORE_LOG_INFO, false);
+	for (i = 0; i < 65; i++) {
+		tlv_writer_init(&w, bytes, sizeof(bytes));
+		tlv_put_str(&w, SKERRY_K_NODE, i < 60 ? "flapper" : "steady");
+		log_event(CORE_LOG_INFO, i < 60 && i % 2 ? "down" : "up", "x",
+			  (struct core_bytes) { bytes, w.used_bytes });
+	}
+	SAID();
+	for (at = self->text; (line = strsep(&at, "\n")) && *line;) {
+		ups += strstr(line, " up ") && strstr(line, "flapper");
+		downs += strstr(line, " down ") && strstr(line, "flapper");
+		others += strstr(line, "steady") != NULL;
+	}
+	EXPECT_EQ(20, ups);
+	EXPECT_EQ(20, downs);
+	EXPECT_EQ(5, others);
+	/* Not yet; then once; and what never was suppressed is not told. */
+	log_tick(0);
+	EXPECT_STREQ("", SAID());
+	log_end();
+	SAID();
+	EXPECT_NE(NULL, strstr(self->text, " warning suppressed text=\"up: 10 "
+					   "more lines in a minute\" "
+					   "node=flapper count=10\n"));
+	EXPECT_NE(NULL, strstr(self->text, "\"down: 10 more lines"));
+	EXPECT_EQ(NULL, strstr(self->text, "steady"));
+	log_end();
+	EXPECT_STREQ("", SAID());
+	/* And then it may speak again. */
+	log_event(CORE_LOG_INFO, "up", "x",
+		  (struct core_bytes) { bytes, w.used_bytes });
+	EXPECT_NE(NULL, strstr(SAID(), " up "));
+}
+
+/* More nodes than can be told apart: the rest share one minute. */
+TEST_F(lines, more_nodes_than_there_are)
+{
+	char node[32];
+	uint64_t told = 0, suppressed = 0;
+	struct log_suppressed one;
+	const uint64_t start_ns = 1000 * LOG_LIMIT_NS;
+	int i;
+
+	for (i = 0; i < 5000; i++) {
+		snprintf(node, sizeof(node), "n%d", i);
+		told += log_limit_pass("up", node, start_ns);
+	}
+	EXPECT_LE(SKERRY_MEMBERS_MAX, told);
+	EXPECT_GE(2 * SKERRY_MEMBERS_MAX + LOG_LIMIT_LINES, told);
+	EXPECT_FALSE(log_limit_next(start_ns + LOG_LIMIT_NS - 1, &one));
+	while (log_limit_next(start_ns + LOG_LIMIT_NS, &one)) {
+		EXPECT_STREQ("other", one.event);
+		suppressed += one.lines;
+	}
+	EXPECT_EQ(5000, told + suppressed);
+	EXPECT_TRUE(log_limit_pass("up", "n4999", start_ns + LOG_LIMIT_NS));
 }
 
 TEST_F(lines, json)

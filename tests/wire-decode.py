@@ -62,6 +62,9 @@ KEYS = """
 181 known bool, 182 wall_us u64, 183 dialled bool, 184 refused u64,
 185 pins str, 186 from_sequence u64, 187 to_sequence u64,
 188 retransmits u64, 189 persist_format u64, 190 free_from u64,
+240 plain_bytes u64, 241 packed_bytes u64,
+242 unreadable_messages u64, 243 superseded_messages u64,
+244 receiver_features u64, 245 any_lane bool,
 """
 
 LANE_TYPES = {
@@ -85,6 +88,7 @@ FIELDS = {
     "FLOW_OPEN", "FLOW_REFUSE", "RESUME", "MEMBER", "PARTITION", "ERROR",
     "INFLOW", "COMMAND", "ANSWER", "EVENT", "DETACH",
 }
+RECEIVES = {1: "EXTENSIONS", 2: "PACKED"}
 BYTES = {"DATA", "OVERLAY", "RELAY", "BCAST"}
 DATAGRAM_TYPES = {1: "FAST", 2: "HEARTBEAT", 3: "PARTITION", 4: "NONCE"}
 COMMANDS = {
@@ -204,7 +208,8 @@ def flag_words(value, words):
 
 def flags_of(name, flags, ring):
     if name == "DATA":
-        return flag_words(flags, {1: "MORE", 2: "CONT", 4: "CAST"})
+        return flag_words(flags, {1: "MORE", 2: "CONT", 4: "CAST",
+                                  8: "PACKED"})
     if name == "CREDIT":
         if flags not in CREDIT_KINDS:
             raise Malformed(f"CREDIT of kind {flags}")
@@ -350,6 +355,7 @@ def print_attach(data, _options):
     )
     check_magic(magic)
     words = flag_words(flags, {1: "ADMIN", 2: "AGAIN"})
+    features = flag_words(features, RECEIVES)
     print(f"attach abi={abi} flags={words} features={features}")
     print(f"  instance: {instance.hex()}\n  program: {c_string(program)}")
 
@@ -366,7 +372,7 @@ def print_attached(data, _options):
 
 
 def print_offer(data, _options):
-    magic, kind, channel, size, reserved, name = unpack(
+    magic, kind, channel, size, flags, name = unpack(
         "<QIIII32s", data, "offer"
     )
     check_magic(magic)
@@ -374,12 +380,13 @@ def print_offer(data, _options):
     if word is None:
         raise Malformed(f"offer of kind {kind}")
     print(f"offer {word} channel={channel} mapping_bytes={size}")
-    print(f"  reserved: {reserved}\n  name: {c_string(name)}")
+    words = flag_words(flags, {1: "MONOTONIC", 2: "COMPRESSION"})
+    print(f"  flags: {words}\n  name: {c_string(name)}")
 
 
 def print_mapping(data, _options):
-    if len(data) != 768:
-        raise Malformed(f"mapping header of {len(data)} bytes, not 768")
+    if len(data) != 832:
+        raise Malformed(f"mapping header of {len(data)} bytes, not 832")
     head = struct.unpack_from("<QIIQQIIIIIIII", data)
     check_magic(head[0])
     names = (
@@ -396,21 +403,26 @@ def print_mapping(data, _options):
         "agent_sleeps": (384, "I"), "program_sleeps": (448, "I"),
         "busy": (512, "I"), "reassembly_freed_bytes": (576, "Q"),
         "agent_wants_space": (640, "I"), "program_wants_credit": (704, "I"),
+        "plain_bytes": (768, "Q"), "packed_bytes": (776, "Q"),
+        "unreadable_messages": (784, "Q"), "superseded_messages": (792, "Q"),
+        "casts_dropped": (800, "Q"),
     }
     for name, (at, form) in later.items():
         print(f"  {name}: {struct.unpack_from('<' + form, data, at)[0]}")
 
 
 def print_slot(data, _options):
-    epoch, state, error, lane, granted, base, expected, large, flags, _ = (
-        unpack("<IIiIQQQQI12s", data, "slot")
-    )
+    (epoch, state, error, lane, lanes, granted, base, expected, large, flags,
+     receives, arrived) = unpack("<IIiHHQQQQIIQ", data, "slot")
     if state not in SLOT_STATES:
         raise Malformed(f"slot in state {state}")
-    print(f"slot {SLOT_STATES[state]} epoch={epoch} error={error} lane={lane}")
+    print(f"slot {SLOT_STATES[state]} epoch={epoch} error={error} lane={lane}"
+          f" of {lanes}")
     print(f"  granted: {granted}\n  base: {base}\n  expected: {expected}")
     print(f"  large: {large}")
     print(f"  flags: {flag_words(flags, {1: 'UNCERTAIN'})}")
+    print(f"  receives: {flag_words(receives, RECEIVES)}")
+    print(f"  arrived: {arrived}")
 
 
 def print_tlv(data, _options):

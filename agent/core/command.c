@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core_state.h"
+#include "exact.h"
 #include "identity.h"
 #include "partition/partition.h"
 #include "skerry/ring.h"
@@ -25,8 +26,14 @@ static bool for_administrators(uint32_t command)
 	case SKERRY_CMD_JOIN_WAIT:
 	case SKERRY_CMD_LEAVE:
 	case SKERRY_CMD_REMOVE:
+	case SKERRY_CMD_SET:
+	case SKERRY_CMD_CONNECT:
+	case SKERRY_CMD_DISCONNECT:
+	case SKERRY_CMD_RESERVE:
 	case SKERRY_CMD_INJECT:
 	case SKERRY_CMD_RESOLVE:
+	case SKERRY_CMD_VERIFY:
+	case SKERRY_CMD_EXPLAIN:
 		return true;
 	default:
 		return false;
@@ -65,7 +72,8 @@ static void command_remove(struct core *core, const struct core_event *event)
 	}
 	withdrawn = join_withdraw(core, what);
 	member = members_find(&core->members, what);
-	if (member && member_counts(member)) {
+	if (member &&
+	    (member_counts(member) || member->status == MEMBER_GUEST)) {
 		core->overlay->remove(core, member);
 	} else if (!withdrawn) {
 		snprintf(why, sizeof(why), "%s: no such member or join", what);
@@ -113,6 +121,12 @@ static void command_query(struct core *core, const struct core_event *event)
 		answer(core, event, rv, "too many questions at once");
 }
 
+static void command_state(struct core *core, const struct core_event *event)
+{
+	if (query_state(core, event))
+		answer(core, event, -EAGAIN, "too many questions at once");
+}
+
 static uint32_t watch_of(const struct core_event *event)
 {
 	struct core_bytes tlvs = event->command.tlvs;
@@ -155,11 +169,28 @@ static void dispatch(struct core *core, const struct core_event *event)
 		break;
 	case SKERRY_CMD_INJECT:
 	case SKERRY_CMD_RESOLVE:
+	case SKERRY_CMD_VERIFY:
+	case SKERRY_CMD_EXPLAIN:
 		partition_command(core->partition, event);
 		core->partition_at_ns = core->now_ns;
 		break;
 	case SKERRY_CMD_QUERY:
 		command_query(core, event);
+		break;
+	case SKERRY_CMD_SET:
+		exact_command(core, event);
+		break;
+	case SKERRY_CMD_CONNECT:
+		connect_command(core, event);
+		break;
+	case SKERRY_CMD_DISCONNECT:
+		disconnect_command(core, event);
+		break;
+	case SKERRY_CMD_STATE:
+		command_state(core, event);
+		break;
+	case SKERRY_CMD_RESERVE:
+		reserve_command(core, event);
 		break;
 	default:
 		answer(core, event, -EOPNOTSUPP, "no such command here");

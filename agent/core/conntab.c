@@ -79,6 +79,7 @@ struct lane *conntab_add(struct conntab *tab, uint64_t id)
 	lane->id = id;
 	lane->member = CONNTAB_NONE;
 	lane->join = CONNTAB_NONE;
+	lane->attempt = CONNTAB_NONE;
 	lane->used = true;
 	lane->next = *head;
 	*head = slot;

@@ -34,6 +34,7 @@ struct lane {
 	uint64_t pinged_ns; /* last PING that has no answer yet; else 0 */
 	uint32_t member; /* slot, or CONNTAB_NONE */
 	uint32_t join; /* slot, or CONNTAB_NONE */
+	uint32_t attempt; /* of a connect, or CONNTAB_NONE */
 	uint32_t next; /* in its bucket, or in the free list */
 	uint8_t state; /* enum lane_state */
 	uint8_t doom; /* enum lane_doom: to be closed when there is room */

@@ -9,6 +9,7 @@
 #include "beat.h"
 #include "command.h"
 #include "core_state.h"
+#include "discover.h"
 #include "gossip.h"
 #include "hello.h"
 #include "identity.h"
@@ -176,6 +177,7 @@ static int lane_down(struct core *core, const struct core_event *event)
 	if (!lane)
 		return 0;
 	core_due(core, core->now_ns);
+	connect_failed(core, lane, event->lane_down.end, error);
 	switch (event->lane_down.end) {
 	case LANE_END_DUPLICATE:
 		learn_generation(core, lane, event->lane_down.generation_seen);
@@ -211,6 +213,7 @@ static int dial_failed(struct core *core, const struct core_event *event)
 	if (!lane || lane->state == LANE_UP)
 		return -EINVAL;
 	core_due(core, core->now_ns);
+	connect_failed(core, lane, LANE_END_TIMEOUT, event->error);
 	lane_failed(core, lane, event->error,
 		    event->error == -ECONNREFUSED   ? "nobody listens there"
 		    : event->error == -ETIMEDOUT    ? "no answer"
@@ -221,29 +224,35 @@ static int dial_failed(struct core *core, const struct core_event *event)
 	return 0;
 }
 
-/* The member behind a lane that is in use, or NULL. Any byte is life. */
-static struct member *heard(struct core *core, const struct core_event *event)
+/* A lane that is in use, or NULL. */
+static struct lane *lane_in_use(struct core *core,
+				const struct core_event *event)
 {
 	struct lane *lane = conntab_find(&core->lanes, event->lane);
-	struct member *member;
 
-	if (!lane || lane->state != LANE_UP || lane->doom)
-		return NULL;
-	member = &core->members.slots[lane->member];
+	return lane && lane->state == LANE_UP && !lane->doom ? lane : NULL;
+}
+
+/* Any byte is life. */
+static void heard(struct core *core, struct lane *lane)
+{
+	struct member *member = &core->members.slots[lane->member];
+
 	lane->heard_ns = core->now_ns;
 	pulse_heard(&member->pulse, core->now_ns);
 	if (member->state != DETECTOR_UP)
 		core_due(core, core->now_ns);
-	return member;
 }
 
 static int frame(struct core *core, const struct core_event *event)
 {
-	struct member *member = heard(core, event);
+	struct lane *lane = lane_in_use(core, event);
+	struct member *member;
 	int rv = 0;
 
-	if (!member)
+	if (!lane)
 		return 0; /* said before it learned of the end */
+	member = &core->members.slots[lane->member];
 	switch (event->frame.type) {
 	case SKERRY_FRAME_PONG:
 		/* An answer shows that it hears us. */
@@ -257,9 +266,16 @@ static int frame(struct core *core, const struct core_event *event)
 		core_due(core, core->now_ns);
 		break;
 	}
-	if (rv)
+	/* Nonsense is refused, and the lane closed for it: no life in it. */
+	if (rv) {
 		core->malformed++;
-	return rv;
+		return rv;
+	}
+	/* What it said may have ended it. */
+	lane = lane_in_use(core, event);
+	if (lane)
+		heard(core, lane);
+	return 0;
 }
 
 static int lane_blocked(struct core *core, const struct core_event *event)
@@ -282,6 +298,8 @@ static int program_gone(struct core *core, const struct core_event *event)
 	watch_program_gone(core, program);
 	query_program_gone(core, program);
 	join_program_gone(core, program);
+	connect_program_gone(core, program);
+	reserve_program_gone(core, program);
 	registry_program_gone(core, program);
 	if (core->leave_asked && core->leave_program == program)
 		core->leave_asked = false;
@@ -307,21 +325,6 @@ static int addresses(struct core *core, const struct core_event *event)
 	if (rv)
 		core->config = before;
 	return rv;
-}
-
-static int discovered(struct core *core, const struct core_event *event)
-{
-	uint32_t i, join;
-
-	if (core->left)
-		return 0;
-	for (i = 0; i < event->discovered.count; i++) {
-		const struct core_contact *contact = &event->discovered.list[i];
-
-		if (strcmp(contact->name, core->config.name))
-			join_add(core, contact, false, &join);
-	}
-	return 0;
 }
 
 static int persisted(struct core *core, const struct core_event *event)
@@ -361,6 +364,8 @@ static int stop(struct core *core)
 
 static int handle(struct core *core, const struct core_event *event)
 {
+	struct lane *lane;
+
 	switch (event->type) {
 	case EV_START:
 		return start_event(core, event);
@@ -376,7 +381,9 @@ static int handle(struct core *core, const struct core_event *event)
 	case EV_LANE_DOWN:
 		return lane_down(core, event);
 	case EV_HEARD:
-		heard(core, event);
+		lane = lane_in_use(core, event);
+		if (lane)
+			heard(core, lane);
 		return 0;
 	case EV_FRAME:
 		return frame(core, event);
@@ -393,11 +400,15 @@ static int handle(struct core *core, const struct core_event *event)
 	case EV_ADDRESSES:
 		return addresses(core, event);
 	case EV_DISCOVERED:
-		return discovered(core, event);
+		discover_event(core, event);
+		return 0;
 	case EV_PERSISTED:
 		return persisted(core, event);
 	case EV_CUTS_APPLIED:
 		registry_cuts_applied(core, event->token, event->error);
+		return 0;
+	case EV_LEDGER:
+		registry_ledger(core, event);
 		return 0;
 	case EV_CONFIGURED:
 		return start_configured(core, event);
@@ -445,6 +456,7 @@ static void flush(struct core *core)
 		settle(core);
 		scan_members(core);
 		joins_flush(core);
+		connects_flush(core);
 		if (core_open(core))
 			core->overlay->tick(core);
 		registry_flush(core);

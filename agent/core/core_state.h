@@ -10,6 +10,7 @@
 #ifndef SKERRY_CORE_STATE_H
 #define SKERRY_CORE_STATE_H
 
+#include "connect.h"
 #include "conntab.h"
 #include "core.h"
 #include "detector.h"
@@ -18,7 +19,9 @@
 #include "notice.h"
 #include "overlay/overlay.h"
 #include "query.h"
+#include "reserve.h"
 #include "rng.h"
+#include "stale.h"
 #include "update.h"
 #include "watch.h"
 
@@ -100,6 +103,9 @@ struct core {
 	struct conntab lanes;
 	struct detector detector;
 	struct joins joins;
+	struct connects connects;
+	struct stales stales;
+	struct reserves reserves;
 	struct watches watches;
 	struct notices notices;
 	struct queries queries;

@@ -70,6 +70,10 @@ struct core_config {
 	uint32_t cut_share_percent; /* members a cut may isolate: 50 */
 	uint32_t members_max; /* SKERRY_MEMBERS_MAX */
 	bool kernel_cuts; /* cuts are made by the kernel */
+	/* What a cut made here can do beside dropping every packet. */
+	bool cut_loss; /* only some */
+	bool cut_reject; /* visibility reject */
+	bool cut_address; /* CORE_PEER_ADDRESS */
 	bool fast_demux; /* fast channels demultiplexed there */
 };
 
@@ -105,7 +109,25 @@ enum core_event_type {
 	EV_CUTS_APPLIED, /* token = generation, error */
 	EV_CONFIGURED, /* start.config: changed settings */
 	EV_STOP, /* the node ends; leave if configured so */
+	EV_LEDGER, /* ledger; token = OP_LEDGER's, error */
 	EV_MAX,
+};
+
+/* Of a command that cuts this host from an address: what of this host lies
+ * behind it. */
+enum core_guard {
+	CORE_GUARD_GATEWAY = 1U << 0, /* a default route's next hop */
+	CORE_GUARD_SSH = 1U << 1, /* the other end of a session on port 22 */
+};
+
+/* What one cut of this node has done. Packets, or where user space cuts:
+ * frames and datagrams held back. */
+struct core_ledger {
+	uint32_t peer; /* as in the cut */
+	bool in_force; /* the rule is there, and is judged by */
+	bool user_space;
+	uint64_t out_seen, out_dropped, out_leaked; /* from here to the peer */
+	uint64_t in_seen, in_dropped, in_leaked;
 };
 
 struct core_event {
@@ -148,6 +170,8 @@ struct core_event {
 			bool admin;
 			uint32_t uid;
 			uint32_t pid;
+			const char *name; /* of the program; may be NULL */
+			uint32_t guards; /* enum core_guard */
 			struct core_bytes tlvs;
 		} command;
 		struct {
@@ -161,6 +185,10 @@ struct core_event {
 			const struct core_contact *list;
 			uint32_t count;
 		} discovered;
+		struct {
+			const struct core_ledger *list;
+			uint32_t count;
+		} ledger;
 	};
 };
 
@@ -173,9 +201,17 @@ struct core_cut {
 	uint8_t visibility; /* enum skerry_visibility */
 	uint64_t deadline_ns; /* monotonic; 0: by lease */
 	char channel[SKERRY_CHANNEL_MAX_BYTES + 1]; /* "": all */
+	uint32_t loss_ppm; /* 1,000,000 (or 0): every packet */
+	uint64_t seed; /* of the choice, when not every packet */
+	/* With CORE_PEER_ADDRESS alone: whom this host is cut from, whatever
+	 * process it is. An IPv4 prefix counts from bit 96 on. */
+	struct skerry_addr address; /* .port 0: all */
+	uint8_t prefix_bits; /* 128: one address */
+	uint8_t protocol; /* 0: all; 6 TCP, 17 UDP */
 };
 #define CORE_PEER_EVERYBODY 0xffffffffU
 #define CORE_PEER_SELF 0xfffffffeU
+#define CORE_PEER_ADDRESS 0xfffffffdU
 
 enum core_log_level {
 	CORE_LOG_ERROR,
@@ -206,6 +242,8 @@ enum core_op_type {
 	OP_LOG, /* level, text, bytes = TLVs of the event */
 	OP_WAKE_AT, /* at_ns: EV_TICK no later than this */
 	OP_STOPPED, /* after EV_STOP: all is said, the node may end */
+	OP_LEDGER, /* token, bytes: a reference; then EV_LEDGER with a row for
+		    * each cut of it, one at a time */
 	OP_MAX,
 };
 

@@ -47,6 +47,7 @@ static void take_spec(struct core *core, struct member *member,
 	if (spec->address_count && !has_address(spec, &member->reach))
 		member->reached = false;
 	members_set_spec(&core->members, member, spec, raw);
+	stale_spec(core, spec);
 	dgram_peer_reset(&member->heartbeat, spec->incarnation,
 			 spec->boot_nonce);
 	dgram_peer_reset(&member->partition, spec->incarnation,
@@ -254,12 +255,14 @@ struct removed *gossip_removed(struct core *core, const char *name,
 		return NULL; /* it came back since */
 	removed = removed_add(m, name, incarnation, core->now_ns);
 	*ret_news = removed != NULL;
-	if (removed)
+	if (removed) {
 		core->persist_due = true;
-	else
+		join_withdraw_name(core, name);
+	} else {
 		removed = removed_find(m, name);
+	}
 	if (removed && removed->incarnation == incarnation)
-		removed_knows(removed, members_slot(m, core->self));
+		removed_knows(m, removed, members_slot(m, core->self));
 	return removed;
 }
 

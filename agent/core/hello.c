@@ -283,6 +283,22 @@ static int check_place(struct core *core, struct hello *h)
 	return 0;
 }
 
+/* Is it not wanted for the moment, or is its place kept for another? */
+static int check_room(struct core *core, struct hello *h)
+{
+	struct member *member = members_find(&core->members, h->spec.name);
+
+	if (member && member->status != MEMBER_GHOST) {
+		if (!h->accepted || core->now_ns >= member->hold_until_ns)
+			return 0;
+		snprintf(h->why, sizeof(h->why),
+			 "it was disconnected a moment ago");
+		return -EAGAIN;
+	}
+	return reserve_admits(core, &h->spec, h->why, sizeof(h->why)) ? 0
+								      : -ENOSPC;
+}
+
 /* The slot for it, with what its spec says taken over. */
 static int claim(struct core *core, struct hello *h)
 {
@@ -410,6 +426,8 @@ static int accepted(struct core *core, struct hello *h)
 	if (!rv)
 		rv = check_place(core, h);
 	if (!rv)
+		rv = check_room(core, h);
+	if (!rv)
 		rv = claim(core, h);
 	if (rv)
 		refuse(core, h, rv);
@@ -422,8 +440,10 @@ static int accepted(struct core *core, struct hello *h)
 
 static int check_expected(struct core *core, struct hello *h)
 {
-	const char *expected = "";
+	const char *expected = connect_expects(core, h->lane);
 
+	if (!expected)
+		expected = "";
 	if (h->lane->member != CONNTAB_NONE)
 		expected = core->members.slots[h->lane->member].name;
 	else if (h->join)
@@ -433,6 +453,19 @@ static int check_expected(struct core *core, struct hello *h)
 	snprintf(h->why, sizeof(h->why), "name: %s answered, not %s",
 		 h->spec.name, expected);
 	return -ENODEV;
+}
+
+/* What was asked for before the node was removed is void. */
+static int check_join(struct core *core, struct hello *h)
+{
+	struct removed *removed = removed_find(&core->members, h->spec.name);
+
+	if (!removed || h->join->since_ns >= removed->since_ns)
+		return 0;
+	snprintf(h->why, sizeof(h->why),
+		 "%s was removed, or left, since this join was asked for",
+		 h->spec.name);
+	return -ECANCELED;
 }
 
 /* Two lanes for one place: the peer decides by the same rule. */
@@ -483,6 +516,7 @@ static int dialled(struct core *core, struct hello *h)
 	rv = check_kind(core, h);
 	if (!rv && h->spec.boot_nonce != core->boot_nonce)
 		rv = check_expected(core, h);
+	connect_met(core, h->lane, rv != -ENODEV && rv != -EACCES);
 	if (!rv && h->tell.incarnation) {
 		identity_told(core, &h->tell, h->spec.name,
 			      h->join && h->join->pending);
@@ -495,8 +529,12 @@ static int dialled(struct core *core, struct hello *h)
 	}
 	memset(&h->tell, 0, sizeof(h->tell));
 	h->pending = h->join && h->join->pending;
+	if (!rv && h->join)
+		rv = check_join(core, h);
 	if (!rv)
 		rv = check_identity(core, h);
+	if (!rv)
+		rv = check_room(core, h);
 	if (!rv)
 		rv = claim(core, h);
 	if (!rv && h->lane->member == CONNTAB_NONE) {

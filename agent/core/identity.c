@@ -9,6 +9,7 @@
 #include "core_state.h"
 #include "gossip.h"
 #include "link.h"
+#include "reserve.h"
 
 /* DRAIN and DRAINED take at most 2 s; then the lanes are cut. */
 #define LEAVE_DRAIN_NS (2500 * CORE_MS)
@@ -25,6 +26,7 @@ int identity_respec(struct core *core)
 	tlv_writer_init(&w, bytes, sizeof(bytes));
 	spec_write(&w, &core->config, core->incarnation, core->boot_nonce,
 		   core->version);
+	reserve_write(core, &w);
 	if (w.full)
 		return -ENOSPC;
 	rv = spec_parse(bytes, w.used_bytes, &spec);
@@ -110,7 +112,8 @@ static void become_single(struct core *core, uint64_t above, const char *why)
 		if (!member->self && member->status != MEMBER_FREE)
 			gossip_drop(core, member, true, why, core->config.name);
 	}
-	m->removed_count = 0;
+	removed_clear(m);
+	stale_clear(core);
 	join_withdraw_all(core, true);
 	core->belongs = false;
 	core->newcomer_until_ns = 0;

@@ -10,8 +10,7 @@
 #include "core_state.h"
 #include "link.h"
 
-/* "NAME=ADDRESS" or "ADDRESS". */
-static int parse_contact(const char *text, struct core_contact *contact)
+int join_parse(const char *text, struct core_contact *contact)
 {
 	const char *equals = strchr(text, '=');
 
@@ -29,7 +28,7 @@ static int parse_contact(const char *text, struct core_contact *contact)
 	return addr_parse(text, &contact->address);
 }
 
-static bool is_self(const struct core *core, const struct core_contact *contact)
+bool join_is_self(const struct core *core, const struct core_contact *contact)
 {
 	const struct core_config *config = &core->config;
 	uint32_t i;
@@ -45,9 +44,8 @@ static bool is_self(const struct core *core, const struct core_contact *contact)
 	return false;
 }
 
-/* A member that is meant by this contact; NULL. */
-static struct member *find_member(struct core *core,
-				  const struct core_contact *contact)
+struct member *join_find_member(struct core *core,
+				const struct core_contact *contact)
 {
 	struct members *m = &core->members;
 	struct member *member;
@@ -83,6 +81,9 @@ bool join_add(struct core *core, const struct core_contact *contact, bool asked,
 		    !strcmp(join->name, contact->name)) {
 			join->asked |= asked;
 			join->pending |= asked;
+			if (asked)
+				join->since_ns = core->now_ns;
+			join->discovered = false;
 			*ret_join = i;
 			return true;
 		}
@@ -95,6 +96,7 @@ bool join_add(struct core *core, const struct core_contact *contact, bool asked,
 	free->pending = asked || !core->belongs;
 	memcpy(free->name, contact->name, sizeof(free->name));
 	free->address = contact->address;
+	free->since_ns = core->now_ns;
 	free->at_ns = core->now_ns;
 	snprintf(free->why, sizeof(free->why), "not tried yet");
 	*ret_join = (uint32_t)(free - core->joins.list);
@@ -111,7 +113,9 @@ void join_contacts(struct core *core)
 	for (i = 0; i < core->config.contact_count; i++) {
 		const struct core_contact *contact = &core->config.contacts[i];
 
-		if (!is_self(core, contact) && !find_member(core, contact))
+		if (!join_is_self(core, contact) &&
+		    !join_find_member(core, contact) &&
+		    !stale_blocks(core, contact))
 			join_add(core, contact, false, &join);
 	}
 }
@@ -182,7 +186,7 @@ static int read_command(struct core *core, const struct core_event *event,
 	if (rv == -ENOENT)
 		rv = tlv_find_str(tlvs.data, tlvs.size_bytes, SKERRY_K_NODE,
 				  text, sizeof(text));
-	if (rv || parse_contact(text, contact))
+	if (rv || join_parse(text, contact))
 		return -EINVAL;
 	rv = tlv_find_str(tlvs.data, tlvs.size_bytes, SKERRY_K_NAME, text,
 			  sizeof(text));
@@ -193,7 +197,7 @@ static int read_command(struct core *core, const struct core_event *event,
 		contact->name[sizeof(contact->name) - 1] = 0;
 	}
 	*ret_why = "a node cannot join itself";
-	return is_self(core, contact) ? -ELOOP : 0;
+	return join_is_self(core, contact) ? -ELOOP : 0;
 }
 
 void join_command(struct core *core, const struct core_event *event, bool wait)
@@ -222,7 +226,7 @@ void join_command(struct core *core, const struct core_event *event, bool wait)
 		core_answer(core, program, correlation, rv, why);
 		return;
 	}
-	member = find_member(core, &contact);
+	member = join_find_member(core, &contact);
 	if (member) {
 		if (waiting)
 			memcpy(waiting->node, member->name,
@@ -252,7 +256,7 @@ void join_command(struct core *core, const struct core_event *event, bool wait)
 		core_answer(core, program, correlation, 0, NULL);
 }
 
-static void drop_join(struct core *core, uint32_t slot)
+void join_drop(struct core *core, uint32_t slot)
 {
 	struct join *join = &core->joins.list[slot];
 	uint32_t i;
@@ -266,10 +270,16 @@ static void drop_join(struct core *core, uint32_t slot)
 	}
 }
 
+void join_withdraw_slot(struct core *core, uint32_t slot, const char *why)
+{
+	waits_of(core, slot, -ECANCELED, why);
+	join_drop(core, slot);
+}
+
 uint32_t join_withdraw(struct core *core, const char *what)
 {
 	struct core_contact contact;
-	bool address = !parse_contact(what, &contact);
+	bool address = !join_parse(what, &contact);
 	uint32_t i, count = 0;
 
 	for (i = 0; i < SKERRY_JOINS_MAX; i++) {
@@ -280,24 +290,71 @@ uint32_t join_withdraw(struct core *core, const char *what)
 		if (strcmp(join->name, what) &&
 		    !(address && addr_equal(&join->address, &contact.address)))
 			continue;
-		waits_of(core, i, -ECANCELED, "the join was withdrawn");
-		drop_join(core, i);
+		join_withdraw_slot(core, i, "the join was withdrawn");
 		count++;
 	}
 	return count;
 }
 
-void join_withdraw_all(struct core *core, bool asked_too)
+void join_withdraw_name(struct core *core, const char *name)
 {
 	uint32_t i;
 
 	for (i = 0; i < SKERRY_JOINS_MAX; i++) {
 		struct join *join = &core->joins.list[i];
 
+		if (!join->used || strcmp(join->name, name))
+			continue;
+		join_withdraw_slot(core, i,
+				   "the node was removed, or left, since");
+	}
+}
+
+void join_withdraw_at(struct core *core, const char *name,
+		      const struct skerry_addr *address)
+{
+	uint32_t i;
+
+	for (i = 0; i < SKERRY_JOINS_MAX; i++) {
+		struct join *join = &core->joins.list[i];
+
+		if (!join->used || !addr_equal(&join->address, address) ||
+		    (join->name[0] && strcmp(join->name, name)))
+			continue;
+		join_withdraw_slot(
+			core, i,
+			"the address is stale: the node is at another");
+	}
+}
+
+bool join_hurry(struct core *core, const char *name)
+{
+	bool any = false;
+	uint32_t i;
+
+	for (i = 0; i < SKERRY_JOINS_MAX; i++) {
+		struct join *join = &core->joins.list[i];
+
+		if (!join->used || strcmp(join->name, name))
+			continue;
+		join->at_ns = core->now_ns;
+		join->backoff_ms = 0;
+		any = true;
+	}
+	return any;
+}
+
+void join_withdraw_all(struct core *core, bool asked_too)
+{
+	uint32_t i;
+
+	core->joins.known_count = 0;
+	for (i = 0; i < SKERRY_JOINS_MAX; i++) {
+		struct join *join = &core->joins.list[i];
+
 		if (!join->used || (join->asked && !asked_too))
 			continue;
-		waits_of(core, i, -ECANCELED, "this node became single");
-		drop_join(core, i);
+		join_withdraw_slot(core, i, "this node became single");
 	}
 }
 
@@ -345,7 +402,7 @@ void join_answered(struct core *core, uint32_t slot, struct member *member)
 		wait->join = JOIN_NONE;
 		memcpy(wait->node, member->name, sizeof(wait->node));
 	}
-	drop_join(core, slot);
+	join_drop(core, slot);
 	core_due(core, core->now_ns);
 }
 
@@ -359,9 +416,10 @@ void join_refused(struct core *core, uint32_t slot, int error, const char *why)
 	notice_format(core, CORE_LOG_WARNING, "join", NULL, "%s: %s",
 		      addr_text(&join->address, text, sizeof(text)), why);
 	waits_of(core, slot, error, why);
-	/* A node that is found to be ourselves will never be another. */
-	if (join->asked || error == -ELOOP)
-		drop_join(core, slot);
+	/* A node that is found to be ourselves will never be another, and who
+	 * was removed since is not brought back by what was asked before. */
+	if (join->asked || error == -ELOOP || error == -ECANCELED)
+		join_drop(core, slot);
 	else
 		join_failed(core, slot, error, why);
 }
@@ -462,8 +520,9 @@ void joins_flush(struct core *core)
 			continue;
 		memcpy(contact.name, join->name, sizeof(contact.name));
 		contact.address = join->address;
-		if (find_member(core, &contact)) {
-			join_answered(core, i, find_member(core, &contact));
+		if (join_find_member(core, &contact)) {
+			join_answered(core, i,
+				      join_find_member(core, &contact));
 			continue;
 		}
 		if (!core_open(core))

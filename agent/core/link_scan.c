@@ -8,10 +8,43 @@
 #include "core_state.h"
 #include "link_impl.h"
 
+/* The lane that was the membership lane until it was doomed. */
+static struct lane *parting_lane(const struct member *member)
+{
+	struct list *at;
+
+	list_for_each (at, &member->lanes) {
+		struct lane *lane = list_object(at, struct lane, link);
+
+		if (lane->state == LANE_UP && lane->routed && !lane->channel &&
+		    !lane->index)
+			return lane;
+	}
+	return NULL;
+}
+
+static bool tell_removed(struct core *core, struct member *member)
+{
+	struct lane *lane = parting_lane(member);
+
+	if (!member->tell_removed)
+		return true;
+	if (!update_fits(&core->update, 1, 512)) {
+		core->update.more = true;
+		return false;
+	}
+	member->tell_removed = false;
+	if (lane)
+		core->overlay->parting(core, member, lane);
+	return true;
+}
+
 static void close_doomed(struct core *core, struct member *member)
 {
 	struct list *at;
 
+	if (!tell_removed(core, member))
+		return;
 	list_for_each (at, &member->lanes) {
 		struct lane *lane = list_object(at, struct lane, link);
 
@@ -109,6 +142,10 @@ static void dial_missing(struct core *core, struct member *member)
 
 	if (!member->missing_ns)
 		return;
+	if (core->now_ns < member->hold_until_ns) {
+		core_due(core, member->hold_until_ns);
+		return;
+	}
 	if (core->now_ns < member->dial_at_ns) {
 		core_due(core, member->dial_at_ns);
 		return;

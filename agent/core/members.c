@@ -12,19 +12,12 @@ static size_t rounded(size_t bytes)
 	return (bytes + 15) & ~(size_t)15;
 }
 
-static uint32_t removed_max(uint32_t members_max)
-{
-	uint32_t max = members_max * 8;
-
-	return max > SKERRY_REMOVED_MAX ? SKERRY_REMOVED_MAX : max;
-}
-
 size_t members_size(uint32_t members_max)
 {
 	return rounded(members_max * sizeof(struct member)) +
 	       rounded(members_max * (size_t)SKERRY_SPEC_MAX_BYTES) +
 	       rounded(members_max * sizeof(uint16_t)) +
-	       rounded(removed_max(members_max) * sizeof(struct removed));
+	       removed_size(members_max);
 }
 
 void members_init(struct members *m, void *memory, uint32_t members_max)
@@ -34,14 +27,13 @@ void members_init(struct members *m, void *memory, uint32_t members_max)
 	assert(members_max && members_max <= SKERRY_MEMBERS_MAX);
 	memset(m, 0, sizeof(*m));
 	m->max = members_max;
-	m->removed_max = removed_max(members_max);
 	m->slots = (void *)at;
 	at += rounded(members_max * sizeof(struct member));
 	m->specs = at;
 	at += rounded(members_max * (size_t)SKERRY_SPEC_MAX_BYTES);
 	m->order = (void *)at;
 	at += rounded(members_max * sizeof(uint16_t));
-	m->removed = (void *)at;
+	removed_init(m, at, members_max);
 }
 
 /* Where the name is, or would be. */
@@ -176,8 +168,7 @@ struct member *members_add(struct members *m, const char *name,
 
 void members_free(struct members *m, struct member *member)
 {
-	uint32_t slot = members_slot(m, member);
-	uint32_t at, i;
+	uint32_t at;
 	bool there;
 
 	assert(list_empty(&member->lanes));
@@ -187,8 +178,7 @@ void members_free(struct members *m, struct member *member)
 	memmove(&m->order[at], &m->order[at + 1],
 		(m->count - at) * sizeof(m->order[0]));
 	members_set_status(m, member, MEMBER_FREE);
-	for (i = 0; i < m->removed_count; i++)
-		m->removed[i].knows[slot / 64] &= ~(1ULL << slot % 64);
+	removed_forget(m, members_slot(m, member));
 }
 
 void members_set_status(struct members *m, struct member *member,
@@ -219,73 +209,6 @@ void members_set_spec(struct members *m, struct member *member,
 	member->spec_bytes = (uint32_t)raw.size_bytes;
 }
 
-struct removed *removed_find(const struct members *m, const char *name)
-{
-	uint64_t hash = hash_str(HASH_START, name);
-	uint32_t i;
-
-	for (i = 0; i < m->removed_count; i++) {
-		if (m->removed[i].hash == hash &&
-		    !strcmp(m->removed[i].name, name))
-			return &m->removed[i];
-	}
-	return NULL;
-}
-
-static struct removed *oldest(struct members *m)
-{
-	struct removed *best = &m->removed[0];
-	uint32_t i;
-
-	for (i = 1; i < m->removed_count; i++) {
-		if (m->removed[i].since_ns < best->since_ns)
-			best = &m->removed[i];
-	}
-	return best;
-}
-
-struct removed *removed_add(struct members *m, const char *name,
-			    uint64_t incarnation, uint64_t now_ns)
-{
-	struct removed *removed = removed_find(m, name);
-
-	if (removed && removed->incarnation >= incarnation)
-		return NULL;
-	if (!removed && m->removed_count == m->removed_max)
-		removed = oldest(m);
-	if (!removed)
-		removed = &m->removed[m->removed_count++];
-	memset(removed, 0, sizeof(*removed));
-	strncpy(removed->name, name, sizeof(removed->name) - 1);
-	removed->hash = hash_str(HASH_START, name);
-	removed->incarnation = incarnation;
-	removed->since_ns = now_ns;
-	return removed;
-}
-
-void removed_del(struct members *m, struct removed *removed)
-{
-	m->removed_count--;
-	*removed = m->removed[m->removed_count];
-}
-
-void removed_knows(struct removed *removed, uint32_t slot)
-{
-	removed->knows[slot / 64] |= 1ULL << slot % 64;
-}
-
-bool removed_all_know(const struct members *m, const struct removed *removed)
-{
-	uint32_t i;
-
-	for (i = 0; i < m->touched; i++) {
-		if (m->slots[i].status == MEMBER_LIVE &&
-		    !(removed->knows[i / 64] & 1ULL << i % 64))
-			return false;
-	}
-	return true;
-}
-
 uint64_t members_digest(const struct members *m)
 {
 	uint64_t sum = 0;
@@ -301,27 +224,6 @@ uint64_t members_digest(const struct members *m)
 		hash = hash_u64(hash, member->incarnation);
 		/* A sum does not depend on the order of the slots. */
 		sum += hash_mix(hash_u64(hash, member->version));
-	}
-	return sum;
-}
-
-uint64_t removed_digest(const struct members *m)
-{
-	uint64_t sum = 0;
-	uint32_t i, j;
-
-	for (i = 0; i < m->removed_count; i++) {
-		const struct removed *removed = &m->removed[i];
-		uint64_t hash = hash_u64(removed->hash, removed->incarnation);
-		uint64_t who = 0;
-
-		for (j = 0; j < m->touched; j++) {
-			if (m->slots[j].status == MEMBER_LIVE &&
-			    removed->knows[j / 64] & 1ULL << j % 64)
-				who += hash_mix(
-					hash_str(HASH_START, m->slots[j].name));
-		}
-		sum += hash_mix(hash_u64(hash, who));
 	}
 	return sum;
 }

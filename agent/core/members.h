@@ -49,6 +49,7 @@ struct member {
 	uint64_t missing_ns; /* since when lanes are missing; 0: none are */
 	uint64_t complete_ns; /* since when all are there; 0: not */
 	uint64_t dial_at_ns; /* not before */
+	uint64_t hold_until_ns; /* disconnected: no lane before, either way */
 	uint32_t backoff_ms;
 	uint16_t channels_up; /* bit: at least one lane (state on fast ones) */
 
@@ -69,6 +70,7 @@ struct member {
 
 	/* To be told on. */
 	bool peer_due, peer_told; /* OP_PEER */
+	bool tell_removed; /* before its lanes are closed */
 	uint8_t peer_state; /* last told */
 	bool greet, farewell; /* for the registry of partitions */
 	bool dirty, in_delta; /* of the overlay */
@@ -83,8 +85,9 @@ struct removed {
 	uint64_t hash; /* of the name */
 	uint64_t incarnation;
 	uint64_t since_ns;
-	uint64_t knows[MEMBERS_WORDS]; /* slots of members that know */
 	bool dirty, in_delta;
+	/* Places in the table: of its bucket's next, and by age. */
+	uint16_t next, older, newer;
 };
 
 struct members {
@@ -95,8 +98,12 @@ struct members {
 	uint32_t count; /* in order[]: all but free */
 	uint32_t live; /* self included */
 	uint32_t touched;
-	struct removed *removed;
+	struct removed *removed; /* in no order; see removed.c */
 	uint32_t removed_max, removed_count;
+	uint64_t *removed_knows; /* MEMBERS_WORDS each: slots that know */
+	uint16_t *removed_buckets;
+	uint32_t removed_mask;
+	uint16_t removed_oldest, removed_newest;
 };
 
 size_t members_size(uint32_t members_max);
@@ -127,18 +134,31 @@ void members_set_status(struct members *m, struct member *member,
 void members_set_spec(struct members *m, struct member *member,
 		      const struct spec *spec, struct core_bytes raw);
 
+/* ---- removed.c ---- */
+
+size_t removed_size(uint32_t members_max);
+void removed_init(struct members *m, void *memory, uint32_t members_max);
 struct removed *removed_find(const struct members *m, const char *name);
 /*
  * Note that (name, incarnation) and before is removed. Returns the entry,
  * new or raised; NULL when one as high is there. The oldest gives way when
- * the table is full.
+ * the table is full. Entries move when one is deleted.
  */
 struct removed *removed_add(struct members *m, const char *name,
 			    uint64_t incarnation, uint64_t now_ns);
 void removed_del(struct members *m, struct removed *removed);
-void removed_knows(struct removed *removed, uint32_t slot);
+void removed_clear(struct members *m);
+/* The newest for NULL, else the next older one; NULL: that was all. */
+struct removed *removed_before(const struct members *m,
+			       const struct removed *removed);
+void removed_knows(struct members *m, const struct removed *removed,
+		   uint32_t slot);
+bool removed_known_by(const struct members *m, const struct removed *removed,
+		      uint32_t slot);
 /* Every live member knows. */
 bool removed_all_know(const struct members *m, const struct removed *removed);
+/* The slot is another node's from now on: it knows nothing. */
+void removed_forget(struct members *m, uint32_t slot);
 
 /* The same for two nodes exactly when they agree on the live entries. */
 uint64_t members_digest(const struct members *m);

@@ -11,7 +11,7 @@
 
 #define NOTICES_MAX 256U
 #define NOTICE_TEXT_BYTES 192
-#define NOTICE_TLVS_BYTES 320
+#define NOTICE_TLVS_BYTES 640
 
 struct core;
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
  * persist.c - the state file: persist_format, machine_id, cluster,
- * incarnation, left, then members (name, incarnation, port_block,
- * addresses) as contacts and removed ones (name, incarnation, removed). What
- * does not fit is left out, members first in: the cluster has it all.
+ * incarnation, left, cuts of this node alone (registry.h), then members (name, incarnation, port_block,
+ * addresses) as contacts, stale addresses, and removed ones (name,
+ * incarnation, removed). What does not fit is left out, members first in: the
+ * cluster has it all.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "core_state.h"
 #include "identity.h"
+#include "registry.h"
 
 #define PERSIST_FORMAT 1U
 #define PERSIST_MAX_BYTES (56U << 10)
@@ -89,11 +91,33 @@ static void add_contact(struct core *core, const struct entry *entry)
 	core->belongs = true;
 }
 
+/* They stand there newest first, and the table wants the newest last. */
+static void add_removed(struct core *core, struct core_bytes bytes,
+			const uint32_t *places, uint32_t count)
+{
+	const uint8_t *first = bytes.data;
+	struct tlv_reader r;
+	struct entry entry;
+
+	while (count--) {
+		tlv_reader_init(&r,
+				first + places[count] -
+					sizeof(struct skerry_tlv),
+				bytes.size_bytes - places[count] +
+					sizeof(struct skerry_tlv));
+		if (tlv_next(&r) && !read_entry(&r, &entry))
+			removed_add(&core->members, entry.name,
+				    entry.incarnation, core->now_ns);
+	}
+}
+
 int persist_read(struct core *core, struct core_bytes bytes,
 		 uint64_t *ret_incarnation, bool *ret_same_machine)
 {
 	char cluster[SKERRY_NAME_MAX_BYTES + 1] = "";
 	uint8_t machine_id[16] = { 0 };
+	uint32_t places[SKERRY_REMOVED_MAX], removed = 0;
+	const uint8_t *first = bytes.data;
 	struct tlv_reader r;
 	struct entry entry;
 	int rv = 0;
@@ -123,18 +147,27 @@ int persist_read(struct core *core, struct core_bytes bytes,
 	core->left = tlv_find_bool(bytes.data, bytes.size_bytes, SKERRY_K_LEFT);
 	tlv_reader_init(&r, bytes.data, bytes.size_bytes);
 	while (tlv_next(&r)) {
+		struct stale stale;
+
+		if (r.key == SKERRY_K_STALE) {
+			if (stale_read(&r, &stale))
+				rv = -EPROTO;
+			else
+				stale_add(core, &stale);
+			continue;
+		}
 		if (r.key != SKERRY_K_MEMBER)
 			continue;
 		if (read_entry(&r, &entry)) {
 			rv = -EPROTO;
 			continue;
 		}
-		if (entry.removed)
-			removed_add(&core->members, entry.name,
-				    entry.incarnation, core->now_ns);
-		else
+		if (!entry.removed)
 			add_contact(core, &entry);
+		else if (removed < SKERRY_REMOVED_MAX)
+			places[removed++] = (uint32_t)(r.value - first);
 	}
+	add_removed(core, bytes, places, removed);
 	return r.bad ? -EPROTO : rv;
 }
 
@@ -164,6 +197,7 @@ static void write_removed(struct tlv_writer *w, const struct removed *removed)
 static void write_state(struct core *core, struct tlv_writer *w)
 {
 	struct members *m = &core->members;
+	struct removed *removed = NULL;
 	struct tlv_writer before;
 	struct member *member;
 	uint32_t i;
@@ -174,16 +208,20 @@ static void write_state(struct core *core, struct tlv_writer *w)
 	tlv_put_str(w, SKERRY_K_CLUSTER, core->config.cluster);
 	tlv_put_u64(w, SKERRY_K_INCARNATION, core->incarnation);
 	tlv_put_bool(w, SKERRY_K_LEFT, core->left);
+	registry_write(core, w);
 	before = *w;
 	for (i = 0; !w->full && (member = members_at(m, i)); i++) {
 		before = *w;
 		if (member_counts(member))
 			write_member(w, member);
 	}
-	/* The newest removals are the last in the table. */
-	for (i = m->removed_count; !w->full && i > 0; i--) {
+	for (i = 0; !w->full && i < core->stales.count; i++) {
 		before = *w;
-		write_removed(w, &m->removed[i - 1]);
+		stale_write(&core->stales.list[i], w);
+	}
+	while (!w->full && (removed = removed_before(m, removed))) {
+		before = *w;
+		write_removed(w, removed);
 	}
 	if (w->full)
 		*w = before;

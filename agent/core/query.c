@@ -9,6 +9,7 @@
 #include "core_state.h"
 #include "link.h"
 #include "partition/partition.h"
+#include "state.h"
 
 /* One row from *cursor on: 1 written (cursor moved), 0 no more rows. */
 typedef int row_fn(struct core *core, struct query *query,
@@ -97,13 +98,38 @@ static int row_members(struct core *core, struct query *query,
 	return 1;
 }
 
+/* Whom a join is after is known by name and address, too. */
+static int row_known_join(struct core *core, struct query *query,
+			  struct tlv_writer *w)
+{
+	while (query->cursor < SKERRY_JOINS_MAX) {
+		struct join *join = &core->joins.list[query->cursor++];
+		struct member *member =
+			members_find(&core->members, join->name);
+
+		if (!join->used || !join->name[0] ||
+		    (member && (member->self || member_counts(member))))
+			continue;
+		tlv_put_str(w, SKERRY_K_NAME, join->name);
+		tlv_put_u64(w, SKERRY_K_PORT_BLOCK, join->address.port);
+		tlv_put_addr(w, SKERRY_K_ADDRESS, &join->address);
+		tlv_put_str(w, SKERRY_K_STATE, "joining");
+		tlv_put_str(w, SKERRY_K_REASON, join->why);
+		tlv_put_str(w, SKERRY_K_SOURCE, core->config.name);
+		tlv_put_bool(w, SKERRY_K_KNOWN, true);
+		tlv_put_bool(w, SKERRY_K_PENDING, true);
+		return 1;
+	}
+	return 0;
+}
+
 static int row_known(struct core *core, struct query *query,
 		     struct tlv_writer *w)
 {
 	struct member *member = next_member(core, query, true);
 
 	if (!member)
-		return 0;
+		return row_known_join(core, query, w);
 	put_spec(core, member, w);
 	put_state(core, member, w);
 	tlv_put_bool(w, SKERRY_K_KNOWN, true);
@@ -155,6 +181,10 @@ static int row_joins(struct core *core, struct query *query,
 			    join->dialling ? "dialling" : "waiting");
 		tlv_put_bool(w, SKERRY_K_PENDING, true);
 		tlv_put_u64(w, SKERRY_K_COUNT, join->attempts);
+		tlv_put_str(w, SKERRY_K_SOURCE,
+			    join->asked	       ? "asked"
+			    : join->discovered ? "discovery"
+					       : "configuration");
 		tlv_put_s64(w, SKERRY_K_ERROR, join->error);
 		tlv_put_str(w, SKERRY_K_REASON, join->why);
 		return 1;
@@ -235,7 +265,13 @@ static int row_features(struct core *core, struct query *query,
 	const struct core_config *config = &core->config;
 	const struct feature features[] = {
 		{ "members", true, "" },
+		{ "reservations", true, "" },
+		{ "discovery", true, "" },
 		{ "monitoring", true, "" },
+		{ "calls", true, "" },
+		{ "compression", true, "" },
+		{ "monotonic", true, "" },
+		{ "priority", true, "" },
 		{ "partitions", true, "" },
 		{ "fast-channels", true,
 		  config->fast_demux ? "" : "through the agent" },
@@ -244,6 +280,12 @@ static int row_features(struct core *core, struct query *query,
 			  ? ""
 			  : "the kernel's part is not loaded; cuts are made at "
 			    "the lanes" },
+		{ "loss", config->cut_loss,
+		  config->cut_loss ? "" : "only whole cuts are made here" },
+		{ "reject", config->cut_reject,
+		  config->cut_reject ? "" : "not where cuts are made here" },
+		{ "address-cuts", config->cut_address,
+		  config->cut_address ? "" : "they need the kernel's part" },
 		{ "kernel-demux", config->fast_demux,
 		  config->fast_demux ? "" : "the kernel's part is not loaded" },
 		{ "acks", false, "not built" },
@@ -281,12 +323,17 @@ static const struct table tables[] = {
 
 /* ---- parts --------------------------------------------------------------------- */
 
+#define KIND_STATE TABLES /* no table: bytes */
+
 /* True: that was the last row. */
 static bool write_rows(struct core *core, struct query *query,
 		       struct tlv_writer *w)
 {
-	row_fn *row = tables[query->kind].row;
+	row_fn *row;
 
+	if (query->kind == KIND_STATE)
+		return state_part(core, w, &query->cursor, query->after);
+	row = tables[query->kind].row;
 	if (!row)
 		return partition_rows(core->partition, w, &query->cursor,
 				      core->now_ns);
@@ -347,23 +394,12 @@ void queries_flush(struct core *core)
 	}
 }
 
-int query_command(struct core *core, const struct core_event *event)
+static int begin(struct core *core, const struct core_event *event,
+		 uint8_t kind)
 {
-	struct core_bytes tlvs = event->command.tlvs;
 	struct queries *q = &core->queries;
-	char name[32];
 	uint32_t i;
-	uint8_t kind;
 
-	if (tlv_find_str(tlvs.data, tlvs.size_bytes, SKERRY_K_QUERY, name,
-			 sizeof(name)))
-		return -ENOENT;
-	for (kind = 0; kind < TABLES; kind++) {
-		if (!strcmp(tables[kind].name, name))
-			break;
-	}
-	if (kind == TABLES)
-		return -ENOENT;
 	for (i = 0; i < QUERIES_MAX; i++) {
 		if (q->list[i].used)
 			continue;
@@ -377,6 +413,27 @@ int query_command(struct core *core, const struct core_event *event)
 		return 0;
 	}
 	return -EAGAIN;
+}
+
+int query_state(struct core *core, const struct core_event *event)
+{
+	return begin(core, event, KIND_STATE);
+}
+
+int query_command(struct core *core, const struct core_event *event)
+{
+	struct core_bytes tlvs = event->command.tlvs;
+	char name[32];
+	uint8_t kind;
+
+	if (tlv_find_str(tlvs.data, tlvs.size_bytes, SKERRY_K_QUERY, name,
+			 sizeof(name)))
+		return -ENOENT;
+	for (kind = 0; kind < TABLES; kind++) {
+		if (!strcmp(tables[kind].name, name))
+			return begin(core, event, kind);
+	}
+	return -ENOENT;
 }
 
 void query_program_gone(struct core *core, uint32_t program)

@@ -30,6 +30,8 @@ struct queries {
 
 /* -ENOENT no such table, -EAGAIN too many questions at once. */
 int query_command(struct core *core, const struct core_event *event);
+/* The STATE command: parts of state.h. -EAGAIN. */
+int query_state(struct core *core, const struct core_event *event);
 void query_program_gone(struct core *core, uint32_t program);
 void queries_flush(struct core *core);
 

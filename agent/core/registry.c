@@ -11,6 +11,8 @@
 
 /* What one partition_tick() may ask for; with less room it waits. */
 #define REGISTRY_OPS 96U
+/* Of the state file; the rest is for members. */
+#define REGISTRY_KEPT_BYTES (24U << 10)
 
 static bool env_node(void *data, size_t i, const char **ret_name,
 		     uint32_t *ret_peer)
@@ -81,6 +83,27 @@ static void env_answer(void *data, uint32_t program, uint32_t correlation,
 	core_answer_tlvs(data, program, correlation, error, reason, tlvs);
 }
 
+static void env_part(void *data, uint32_t program, uint32_t correlation,
+		     struct core_bytes tlvs)
+{
+	struct core *core = data;
+	struct core_op *op = update_op(&core->update, OP_ANSWER);
+
+	op->answer.program = program;
+	op->answer.correlation = correlation;
+	op->answer.more = true;
+	op->bytes = update_copy(&core->update, tlvs.data, tlvs.size_bytes);
+}
+
+static void env_ledger(void *data, uint64_t token, const uint8_t reference[16])
+{
+	struct core *core = data;
+	struct core_op *op = update_op(&core->update, OP_LEDGER);
+
+	op->token = token;
+	op->bytes = update_copy(&core->update, reference, 16);
+}
+
 static void env_log(void *data, enum core_log_level level, const char *event,
 		    const char *text, struct core_bytes tlvs)
 {
@@ -115,6 +138,8 @@ void registry_init(struct core *core, uint64_t seed)
 		.cut_del = env_cut_del,
 		.cut_commit = env_cut_commit,
 		.answer = env_answer,
+		.part = env_part,
+		.ledger = env_ledger,
 		.log = env_log,
 	};
 
@@ -157,6 +182,12 @@ void registry_cuts_applied(struct core *core, uint64_t generation, int error)
 	touch(core);
 }
 
+void registry_ledger(struct core *core, const struct core_event *event)
+{
+	partition_ledger(core->partition, event);
+	touch(core);
+}
+
 void registry_program_gone(struct core *core, uint32_t program)
 {
 	partition_program_gone(core->partition, program);
@@ -188,6 +219,70 @@ static void tell_members(struct core *core)
 	}
 }
 
+/* ---- the state file ------------------------------------------------------- */
+
+void registry_write(struct core *core, struct tlv_writer *w)
+{
+	struct core_bytes blob;
+	struct tlv_writer before;
+	uint8_t reference[16];
+	uint64_t left_ms;
+	size_t cursor = 0, mark;
+
+	if (!core->partition)
+		return;
+	while (w->used_bytes < REGISTRY_KEPT_BYTES &&
+	       partition_kept(core->partition, &cursor, core->now_ns, reference,
+			      &left_ms, &blob)) {
+		before = *w;
+		mark = tlv_begin(w, SKERRY_K_ENTRY);
+		tlv_put(w, SKERRY_K_REFERENCE, reference, sizeof(reference));
+		tlv_put_u64(w, SKERRY_K_UNTIL, core->wall_us + left_ms * 1000);
+		tlv_put(w, SKERRY_K_BLOB, blob.data, blob.size_bytes);
+		tlv_end(w, mark);
+		if (w->full)
+			*w = before;
+	}
+}
+
+static int read_entry(struct core *core, const struct tlv_reader *nest)
+{
+	struct tlv_reader blob, r;
+	uint8_t reference[16];
+	uint64_t until_us;
+
+	until_us = tlv_find_u64(nest->value, nest->length, SKERRY_K_UNTIL, 0);
+	if (!tlv_find(nest->value, nest->length, SKERRY_K_REFERENCE, &r) ||
+	    tlv_id(&r, reference) ||
+	    !tlv_find(nest->value, nest->length, SKERRY_K_BLOB, &blob))
+		return -EPROTO;
+	/* Its time was over while nobody looked. */
+	if (until_us / 1000 <= core->wall_us / 1000)
+		return 0;
+	return partition_restore(core->partition, reference,
+				 (struct core_bytes) { blob.value,
+						       blob.length },
+				 (until_us - core->wall_us) / 1000,
+				 core->now_ns);
+}
+
+int registry_read(struct core *core, struct core_bytes persisted)
+{
+	struct tlv_reader r;
+	int rv = 0, error;
+
+	tlv_reader_init(&r, persisted.data, persisted.size_bytes);
+	while (tlv_next(&r)) {
+		if (r.key != SKERRY_K_ENTRY)
+			continue;
+		error = read_entry(core, &r);
+		if (error)
+			rv = error;
+	}
+	touch(core);
+	return rv;
+}
+
 void registry_flush(struct core *core)
 {
 	struct update *u = &core->update;
@@ -201,6 +296,10 @@ void registry_flush(struct core *core)
 		core->partition_at_ns =
 			partition_tick(core->partition, core->now_ns,
 				       core->wall_us);
+	}
+	if (partition_kept_changed(core->partition)) {
+		core->persist_due = true;
+		core_due(core, core->now_ns);
 	}
 	if (core->partition_at_ns <= core->now_ns)
 		u->more = true;

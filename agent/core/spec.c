@@ -56,6 +56,64 @@ static int parse_channel(const struct tlv_reader *nest,
 	return 0;
 }
 
+int spec_reserved_parse(const struct tlv_reader *nest,
+			struct spec_reserved *ret_reserved)
+{
+	struct spec_reserved reserved = { .count = 1 };
+	struct tlv_reader r;
+	uint64_t count;
+	int rv = 0;
+
+	tlv_reader_init(&r, nest->value, nest->length);
+	while (!rv && tlv_next(&r)) {
+		if (r.key == SKERRY_K_TAG) {
+			rv = tlv_str(&r, reserved.tag, sizeof(reserved.tag));
+		} else if (r.key == SKERRY_K_COUNT) {
+			rv = tlv_u64(&r, &count);
+			if (rv || !count || count > SKERRY_RESERVES_MAX)
+				return -EPROTO;
+			reserved.count = (uint32_t)count;
+		}
+	}
+	if (rv || r.bad || !reserved.tag[0])
+		return -EPROTO;
+	*ret_reserved = reserved;
+	return 0;
+}
+
+void spec_reserved_write(struct tlv_writer *w,
+			 const struct spec_reserved *reserved)
+{
+	size_t mark = tlv_begin(w, SKERRY_K_RESERVED);
+
+	tlv_put_str(w, SKERRY_K_TAG, reserved->tag);
+	tlv_put_u64(w, SKERRY_K_COUNT, reserved->count);
+	tlv_end(w, mark);
+}
+
+bool spec_has_tag(const struct spec *spec, const char *tag)
+{
+	uint32_t i;
+
+	for (i = 0; i < spec->tag_count; i++) {
+		if (!strcmp(spec->tags[i], tag))
+			return true;
+	}
+	return false;
+}
+
+static int parse_tag(const struct tlv_reader *r, struct spec *spec)
+{
+	uint32_t at = spec->tag_count;
+
+	if (at == SKERRY_TAGS_MAX ||
+	    tlv_str(r, spec->tags[at], sizeof(spec->tags[at])) ||
+	    !spec->tags[at][0])
+		return -EPROTO;
+	spec->tag_count++;
+	return 0;
+}
+
 static int parse_field(const struct tlv_reader *r, struct spec *spec)
 {
 	uint64_t number;
@@ -83,6 +141,13 @@ static int parse_field(const struct tlv_reader *r, struct spec *spec)
 		return tlv_addr(r, &spec->addresses[spec->address_count++]);
 	case SKERRY_K_OVERLAY:
 		return tlv_str(r, spec->overlay, sizeof(spec->overlay));
+	case SKERRY_K_TAG:
+		return parse_tag(r, spec);
+	case SKERRY_K_RESERVED:
+		if (spec->reserved_count == SKERRY_RESERVED_TAGS_MAX)
+			return -EPROTO;
+		return spec_reserved_parse(
+			r, &spec->reserved[spec->reserved_count++]);
 	case SKERRY_K_CHANNEL_SPEC:
 		if (spec->channel_count == SKERRY_CHANNELS_MAX)
 			return -EPROTO;
@@ -176,8 +241,6 @@ static int channel_compatible(const struct core_channel *ours,
 		option = "transport";
 	else if (ours->monotonic != theirs->monotonic)
 		option = "monotonic";
-	else if (ours->compression != theirs->compression)
-		option = "compression";
 	else
 		return 0;
 	snprintf(why, room_bytes, "channel %s: option %s differs", ours->name,

@@ -13,6 +13,12 @@
 /* Incarnations are wall-clock microseconds; beyond this is nonsense. */
 #define SPEC_INCARNATION_MAX (UINT64_MAX / 4)
 
+/* Places kept free, by this node's programs, for nodes with that tag. */
+struct spec_reserved {
+	char tag[SKERRY_TAG_MAX_BYTES + 1];
+	uint32_t count;
+};
+
 struct spec {
 	char name[SKERRY_NAME_MAX_BYTES + 1];
 	uint64_t incarnation;
@@ -22,6 +28,10 @@ struct spec {
 	uint32_t address_count;
 	struct skerry_addr addresses[SKERRY_ADDRS_MAX]; /* .port = block */
 	char overlay[16];
+	uint32_t tag_count;
+	char tags[SKERRY_TAGS_MAX][SKERRY_TAG_MAX_BYTES + 1];
+	uint32_t reserved_count;
+	struct spec_reserved reserved[SKERRY_RESERVED_TAGS_MAX];
 	uint32_t channel_count;
 	struct core_channel channels[SKERRY_CHANNELS_MAX];
 };
@@ -35,6 +45,13 @@ int spec_parse(const void *data, size_t size_bytes, struct spec *ret_spec);
 /* Write our own. */
 void spec_write(struct tlv_writer *w, const struct core_config *config,
 		uint64_t incarnation, uint64_t boot_nonce, uint64_t version);
+/* One SKERRY_K_RESERVED of a spec. -EPROTO. */
+int spec_reserved_parse(const struct tlv_reader *nest,
+			struct spec_reserved *ret_reserved);
+void spec_reserved_write(struct tlv_writer *w,
+			 const struct spec_reserved *reserved);
+/* Is it one of the tags? */
+bool spec_has_tag(const struct spec *spec, const char *tag);
 
 /*
  * Can a node with these settings and that one be in one cluster? 0, or

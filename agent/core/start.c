@@ -126,6 +126,9 @@ int start_event(struct core *core, const struct core_event *event)
 	if (rv)
 		goto undo;
 	registry_init(core, seed ^ STREAM_REGISTRY);
+	if (same_machine && registry_read(core, event->start.persisted))
+		notice(core, CORE_LOG_WARNING, "state", NULL,
+		       "a stored cut is damaged and left out");
 	join_contacts(core);
 	core->full.digest_ns =
 		core->now_ns + config->gossip_period_ms * CORE_MS;

@@ -262,6 +262,11 @@ static void send_event(struct core *core, struct watch *watch, const char *node,
 		    member ? member->reason : "no node of this name is known");
 	tlv_put_str(&w, SKERRY_K_SOURCE, core->config.name);
 	tlv_put_u64(&w, SKERRY_K_TIME, core->wall_us);
+	/* Who restarted, or whom a restarted agent remembers, is down until
+	 * it is heard; that is another thing than silence. */
+	if (member && member->pulse.heard_ns)
+		tlv_put_u64(&w, SKERRY_K_HEARD_AGE_MS,
+			    (core->now_ns - member->pulse.heard_ns) / 1000000);
 	op = update_op(u, OP_EVENT);
 	op->answer.program = watch->program;
 	op->answer.watch = watch->id;

@@ -32,6 +32,7 @@ struct agent {
 	struct kernel *kernel;
 	struct helper *helper;
 	struct record *record; /* NULL: nothing is recorded */
+	struct discovery *discovery; /* NULL: no name to look up */
 	int state_fd;
 	gid_t group; /* (gid_t)-1: none */
 	gid_t admin_group;

@@ -14,6 +14,7 @@ void cuts_free(struct cuts *cuts)
 {
 	free(cuts->list);
 	free(cuts->tokens);
+	free(cuts->severs);
 	memset(cuts, 0, sizeof(*cuts));
 }
 
@@ -22,11 +23,22 @@ static bool by_kernel(const struct agent *agent)
 	return agent->settings.kernel_cuts;
 }
 
+/* Some packets pass. */
+static bool partial(const struct core_cut *cut)
+{
+	return cut->loss_ppm && cut->loss_ppm < 1000000;
+}
+
 static int keep(struct cuts *cuts, const struct core_cut *cut)
 {
 	uint32_t room;
 	struct cut *list;
 
+	/* Between bytes of a lane nothing can be lost, and nobody answered;
+	 * and of other programs nothing is seen. */
+	if (cut->peer == CORE_PEER_ADDRESS ||
+	    cut->visibility == VISIBILITY_REJECT || partial(cut))
+		return -EOPNOTSUPP;
 	if (cuts->count >= SKERRY_RULES_MAX)
 		return -ENOSPC;
 	if (cuts->count == cuts->room) {
@@ -44,7 +56,9 @@ static int keep(struct cuts *cuts, const struct core_cut *cut)
 /* More than there is place for: those are seen like a pulled cable. */
 static void tell(struct cuts *cuts, const struct core_cut *cut)
 {
-	if (cut->visibility != VISIBILITY_LOCAL ||
+	if ((cut->visibility != VISIBILITY_LOCAL &&
+	     cut->visibility != VISIBILITY_REJECT) ||
+	    cut->peer == CORE_PEER_ADDRESS || partial(cut) ||
 	    cut->direction == DIRECTION_IN || cuts->told_count == CUTS_TOLD_MAX)
 		return;
 	cuts->told[cuts->told_count++] =
@@ -85,13 +99,16 @@ void cuts_add(struct agent *agent, const struct core_cut *cut)
 {
 	int err;
 
-	tell(&agent->cuts, cut);
 	if (by_kernel(agent))
 		err = kernel_cut_add(agent->kernel, cut, agent_now_ns());
 	else
 		err = keep(&agent->cuts, cut);
-	if (!err)
+	if (!err && cut->visibility == VISIBILITY_SEVER)
+		err = cuts_sever_stage(&agent->cuts, cut);
+	if (!err) {
+		tell(&agent->cuts, cut);
 		return;
+	}
 	agent->cuts.staged_error = err;
 	log_text(CORE_LOG_ERROR, "cut_failed", "a cut was not made: %s",
 		 strerror(-err));
@@ -104,6 +121,7 @@ void cuts_del(struct agent *agent, uint32_t handle)
 	int err;
 
 	untell(cuts, handle);
+	cuts_sever_forget(cuts, handle);
 	if (by_kernel(agent)) {
 		err = kernel_cut_del(agent->kernel, handle);
 		/* One that was never made, or has run out, is gone as well. */
@@ -161,20 +179,25 @@ static bool names_peer(const struct core_cut *cut, uint32_t peer)
 	return cut->peer == CORE_PEER_EVERYBODY || cut->peer == peer;
 }
 
+static bool holds(const struct cut *cut, uint32_t peer, enum cut_way way,
+		  const char *channel)
+{
+	uint8_t other = way == CUT_FROM_PEER ? DIRECTION_OUT : DIRECTION_IN;
+
+	if (!cut->active || !names_peer(&cut->cut, peer) ||
+	    cut->cut.direction == other)
+		return false;
+	return !cut->cut.channel[0] || !strcmp(cut->cut.channel, channel);
+}
+
 bool cuts_hold(const struct agent *agent, uint32_t peer, enum cut_way way,
 	       const char *channel)
 {
 	const struct cuts *cuts = &agent->cuts;
-	uint8_t other = way == CUT_FROM_PEER ? DIRECTION_OUT : DIRECTION_IN;
 	uint32_t i;
 
 	for (i = 0; i < cuts->count; i++) {
-		const struct core_cut *cut = &cuts->list[i].cut;
-
-		if (!cuts->list[i].active || !names_peer(cut, peer) ||
-		    cut->direction == other)
-			continue;
-		if (!cut->channel[0] || !strcmp(cut->channel, channel))
+		if (holds(&cuts->list[i], peer, way, channel))
 			return true;
 	}
 	return false;
@@ -190,6 +213,29 @@ bool cuts_hold_address(const struct agent *agent,
 	peer = peers_find_address(&agent->peers, addr);
 	/* Of a stranger only a cut from everybody is asked. */
 	return cuts_hold(agent, peer ? peer->number : CORE_PEER_SELF, way, "");
+}
+
+void cuts_held(struct agent *agent, uint32_t peer, enum cut_way way,
+	       const char *channel, size_t size_bytes)
+{
+	struct cuts *cuts = &agent->cuts;
+	uint32_t i;
+
+	for (i = 0; i < cuts->count; i++) {
+		if (!holds(&cuts->list[i], peer, way, channel))
+			continue;
+		cuts->list[i].held[way]++;
+		cuts->list[i].held_bytes[way] += size_bytes;
+	}
+}
+
+void cuts_held_address(struct agent *agent, const struct skerry_addr *addr,
+		       enum cut_way way, size_t size_bytes)
+{
+	const struct peer *peer = peers_find_address(&agent->peers, addr);
+
+	cuts_held(agent, peer ? peer->number : CORE_PEER_SELF, way, "",
+		  size_bytes);
 }
 
 /* ---- commits ------------------------------------------------------------ */
@@ -235,8 +281,10 @@ static void answer(struct agent *agent, uint32_t count, int error)
 static int swap_work(void *data, const void *bytes, size_t size_bytes)
 {
 	struct agent *agent = data;
+	int err = kernel_swap(agent->kernel);
 
-	return kernel_swap(agent->kernel);
+	/* In force first: else what is severed would connect again. */
+	return err || !size_bytes ? err : cuts_sever_sockets(bytes, size_bytes);
 }
 
 static void swap_done(void *data, uint64_t token, int error)
@@ -247,6 +295,8 @@ static void swap_done(void *data, uint64_t token, int error)
 
 	kernel_settled(agent->kernel, error);
 	cuts->swapping = 0;
+	cuts_sever_lanes(agent, cuts->severing);
+	cuts->severing = 0;
 	if (!error)
 		error = (int)(int64_t)token;
 	answer(agent, count, error);
@@ -255,25 +305,32 @@ static void swap_done(void *data, uint64_t token, int error)
 static void settle_kernel(struct agent *agent)
 {
 	struct cuts *cuts = &agent->cuts;
+	void *targets = NULL;
+	size_t bytes = 0;
 	int err, staged;
 
 	if (cuts->swapping || !cuts->token_count)
 		return;
 	staged = cuts->staged_error;
 	cuts->staged_error = 0;
-	err = kernel_prepare(agent->kernel);
+	err = cuts_sever_targets(agent, cuts->sever_count, &targets, &bytes);
+	if (!err)
+		err = kernel_prepare(agent->kernel);
 	if (!err) {
 		cuts->swapping = cuts->token_count;
+		cuts->severing = cuts->sever_count;
 		/* What could not be staged is told when the rest is in
 		 * force: the token carries it over. */
 		err = helper_submit(agent->helper, swap_work, swap_done, agent,
-				    (uint64_t)(int64_t)staged, NULL, 0);
+				    (uint64_t)(int64_t)staged, targets, bytes);
 		if (!err)
-			return;
-		cuts->swapping = 0;
+			goto out;
+		cuts->swapping = cuts->severing = 0;
 		kernel_settled(agent->kernel, err);
 	}
 	answer(agent, cuts->token_count, err);
+out:
+	free(targets);
 }
 
 void cuts_settle(struct agent *agent)
@@ -291,6 +348,7 @@ void cuts_settle(struct agent *agent)
 		err = cuts->staged_error;
 		cuts->staged_error = 0;
 		sweep(agent, agent_now_ns(), true);
+		cuts_sever_lanes(agent, cuts->sever_count);
 		answer(agent, count, err);
 	} else if (cuts->next_deadline_ns != UINT64_MAX) {
 		now_ns = agent_now_ns();

@@ -9,6 +9,7 @@
 
 #include "agent.h"
 #include "driver.h"
+#include "judges.h"
 #include "log.h"
 #include "netaddr.h"
 
@@ -18,8 +19,9 @@ bool devices_everywhere(const struct agent *agent)
 	return !agent->config->listen_given && agent->config->has_key;
 }
 
-static bool wanted(const struct agent *agent, const char *name)
+static bool wanted(void *data, const char *name)
 {
+	const struct agent *agent = data;
 	const struct agent_config *config = agent->config;
 	uint32_t i;
 
@@ -34,30 +36,70 @@ static bool wanted(const struct agent *agent, const char *name)
 
 /* ---- devices ------------------------------------------------------------- */
 
-static void on_device(void *data, const struct links_device *device)
+static void attach(struct agent *agent, const struct links_device *device,
+		   enum skerry_dev_role role)
 {
-	struct agent *agent = data;
-	int err;
+	int err = kernel_attach(agent->kernel, device->ifindex, device->name,
+				role);
 
-	/* A port of a bridge or bond carries what its master judges, and
-	 * other hosts' packets. */
-	if (device->master || !wanted(agent, device->name)) {
-		kernel_detach(agent->kernel, device->ifindex);
-		return;
-	}
-	err = kernel_attach(agent->kernel, device->ifindex, device->name,
-			    DEV_JUDGE_BOTH);
 	if (err && err != -ENODEV)
 		log_text(CORE_LOG_WARNING, "device_not_attached",
 			 "%s: %s; cuts do not work on this device",
 			 device->name, strerror(-err));
 }
 
-static void on_device_gone(void *data, uint32_t ifindex)
+/*
+ * Everything that the device decides; NULL: all devices. What is to judge is attached before
+ * anything is taken off: while devices are rearranged a packet may be judged
+ * twice, but not by nobody.
+ */
+static void arrange(struct agent *agent, const struct links_device *changed)
+{
+	const struct links *links = agent->devices.links;
+	const struct links_device *device;
+	enum skerry_dev_role role;
+	size_t i, pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		for (i = 0; (device = links_nth(links, i)); i++) {
+			if (changed && !judges_related(links, device, changed))
+				continue;
+			role = judges_role(links, device, wanted, agent);
+			if (pass == 0 && role != DEV_IGNORE)
+				attach(agent, device, role);
+			if (pass == 0 || role != DEV_IGNORE)
+				continue;
+			kernel_detach(agent->kernel, device->ifindex);
+			/* For people: that it was not forgotten. */
+			if (device->lower && wanted(agent, device->name))
+				attach(agent, device, role);
+		}
+	}
+}
+
+static void on_device(void *data, const struct links_device *device)
 {
 	struct agent *agent = data;
 
+	/* While the list is being made, nothing can be said of the whole. */
+	if (agent->devices.links)
+		arrange(agent, device);
+}
+
+static void on_device_gone(void *data, uint32_t ifindex)
+{
+	const struct links_device *upper;
+	struct agent *agent = data;
+	size_t i;
+
 	kernel_detach(agent->kernel, ifindex);
+	if (!agent->devices.links)
+		return;
+	/* Gone to another namespace, it has left what lies on it. */
+	for (i = 0; (upper = links_nth(agent->devices.links, i)); i++) {
+		if (upper->lower == ifindex)
+			arrange(agent, upper);
+	}
 }
 
 /* ---- addresses ------------------------------------------------------------ */
@@ -155,6 +197,7 @@ int devices_open(struct agent *agent)
 	err = links_open(&handler, agent, &agent->devices.links);
 	if (err)
 		return err;
+	arrange(agent, NULL);
 	if (devices_everywhere(agent))
 		take_addresses(agent);
 	else

@@ -8,6 +8,7 @@
 
 #include "../core/codec.h"
 #include "agent.h"
+#include "ledger.h"
 #include "log.h"
 #include "state.h"
 
@@ -106,6 +107,7 @@ static void op_route(struct agent *agent, const struct core_op *op)
 	lane->generation = op->route.generation;
 	peer->lanes[op->route.channel][op->route.index] = lane->id;
 	peer->was_up = true;
+	lane_routed(lane);
 	err = flow_route(agent->flows, peer->number, peer->incarnation,
 			 lane->channel, lane->index,
 			 peer->parallelism[lane->channel], lane->id,
@@ -216,6 +218,9 @@ static void carry_out(struct agent *agent, const struct core_op *op)
 	case OP_STOPPED:
 		agent->stopped = true;
 		break;
+	case OP_LEDGER:
+		ledger_read(agent, op);
+		break;
 	case OP_MAX:
 		break;
 	}
@@ -304,6 +309,7 @@ void driver_tick(struct agent *agent)
 	if (flow_wake(agent->flows) <= now_ns)
 		flow_tick(agent->flows, now_ns);
 	lanes_tick(agent, now_ns);
+	log_tick(now_ns);
 }
 
 uint64_t driver_due(const struct agent *agent)

@@ -48,9 +48,16 @@ static void flow_plane(struct lane *lane, const struct skerry_frame *frame,
 	const char *why = "malformed";
 	int err;
 
-	/* Nobody knows yet, or any more, whose flows these are. */
-	if (!lane->routed)
+	/*
+	 * A lane has its route before its first frame is read, and loses it
+	 * with its peer, which closes it: what comes then is late. On a lane
+	 * that goes on, a flow would wait for ever for what was dropped.
+	 */
+	if (!lane->routed) {
+		if (lanefsm_state(lane->fsm) == LANEFSM_UP)
+			lane_reject(lane, -ENOTCONN, "flows without a route");
 		return;
+	}
 	err = flow_frame(lane->agent->flows, lane->id, lane->peer,
 			 lane->channel, frame, extensions, payload,
 			 lane->agent->now_ns, &why);
@@ -233,6 +240,7 @@ void driver_datagram(struct agent *agent, uint8_t port,
 
 	if (port != SKERRY_PORT_PARTITION &&
 	    cuts_hold_address(agent, from, CUT_FROM_PEER)) {
+		cuts_held_address(agent, from, CUT_FROM_PEER, bytes.size_bytes);
 		agent->udp.cut++;
 		return;
 	}

@@ -10,6 +10,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
 #include <netlink/msg.h>
@@ -72,7 +73,12 @@ static int describe(struct nlmsghdr *message, struct links_device *device)
 			    info[IFLA_INFO_KIND]);
 	if (attrs[IFLA_MASTER])
 		device->master = nla_get_u32(attrs[IFLA_MASTER]);
-	if (attrs[IFLA_LINK] && rides_on_another(device->kind))
+	if (attrs[IFLA_ADDRESS] && header->ifi_type == ARPHRD_ETHER &&
+	    nla_len(attrs[IFLA_ADDRESS]) == sizeof(device->mac))
+		memcpy(device->mac, nla_data(attrs[IFLA_ADDRESS]),
+		       sizeof(device->mac));
+	if (attrs[IFLA_LINK] && !attrs[IFLA_LINK_NETNSID] &&
+	    rides_on_another(device->kind))
 		device->lower = nla_get_u32(attrs[IFLA_LINK]);
 	return 0;
 }
@@ -86,6 +92,19 @@ static struct links_entry *find_device(const struct links *links,
 		if (links->devices[i].device.ifindex == ifindex)
 			return &links->devices[i];
 	return NULL;
+}
+
+const struct links_device *links_device(const struct links *links,
+					uint32_t ifindex)
+{
+	const struct links_entry *entry = find_device(links, ifindex);
+
+	return entry ? &entry->device : NULL;
+}
+
+const struct links_device *links_nth(const struct links *links, size_t i)
+{
+	return i < links->device_count ? &links->devices[i].device : NULL;
 }
 
 static void device_gone(struct links *links, struct links_entry *entry)

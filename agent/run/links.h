@@ -17,7 +17,10 @@ struct links_device {
 	char name[16];
 	char kind[16]; /* "", "veth", "vlan", "bridge", "bond", … */
 	uint32_t master; /* ifindex of its bridge or bond, else 0 */
-	uint32_t lower; /* ifindex of a VLAN's device, else 0 */
+	/* ifindex of the device that carries its packets, else 0: none, or one
+	 * of another namespace */
+	uint32_t lower;
+	uint8_t mac[6]; /* zero: no Ethernet */
 	bool up;
 	bool loopback;
 };
@@ -33,6 +36,11 @@ struct links_handler {
 int links_open(const struct links_handler *handler, void *data,
 	       struct links **ret_links);
 void links_close(struct links *links);
+/* The device of that number, until the next links_read(); NULL: none. */
+const struct links_device *links_device(const struct links *links,
+					uint32_t ifindex);
+/* The i-th device, in no order; NULL: there are no more. */
+const struct links_device *links_nth(const struct links *links, size_t i);
 /* To poll for reading; then links_read(). */
 int links_fd(const struct links *links);
 int links_read(struct links *links);

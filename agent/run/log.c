@@ -16,7 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/codec.h"
 #include "field.h"
+#include "log_limit.h"
 #include "log_line.h"
 
 #define ONCE_SLOTS 256
@@ -84,14 +86,12 @@ static void put_now(struct log_line *line)
 	log_line_raw(line, text);
 }
 
-void log_event(enum core_log_level level, const char *event, const char *text,
-	       struct core_bytes tlvs)
+static void write_event(enum core_log_level level, const char *event,
+			const char *text, struct core_bytes tlvs)
 {
 	struct log_line line;
 	char prefix[8];
 
-	if (level > log_state.level)
-		return;
 	log_line_init(&line, log_state.json);
 	if (log_state.journal) {
 		snprintf(prefix, sizeof(prefix), "<%d>", levels[level].syslog);
@@ -122,6 +122,54 @@ void log_event(enum core_log_level level, const char *event, const char *text,
 	if (log_state.json)
 		log_line_raw(&line, "}");
 	write_line(line.data, log_line_end(&line));
+}
+
+/* ---- not again and again ------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void log_tick(uint64_t at_ns)
+{
+	struct log_suppressed suppressed;
+	char text[128];
+	uint8_t tlvs[128];
+	struct tlv_writer w;
+
+	while (log_limit_next(at_ns, &suppressed)) {
+		snprintf(text, sizeof(text), "%s: %llu more lines in a minute",
+			 suppressed.event,
+			 (unsigned long long)suppressed.lines);
+		tlv_writer_init(&w, tlvs, sizeof(tlvs));
+		tlv_put_str(&w, SKERRY_K_NODE, suppressed.node);
+		tlv_put_u64(&w, SKERRY_K_COUNT, suppressed.lines);
+		write_event(CORE_LOG_WARNING, "suppressed", text,
+			    (struct core_bytes) { tlvs, w.used_bytes });
+	}
+}
+
+void log_end(void)
+{
+	log_tick(UINT64_MAX);
+}
+
+void log_event(enum core_log_level level, const char *event, const char *text,
+	       struct core_bytes tlvs)
+{
+	char node[SKERRY_NAME_MAX_BYTES + 1];
+
+	if (level > log_state.level)
+		return;
+	if (!tlv_find_str(tlvs.data, tlvs.size_bytes, SKERRY_K_NODE, node,
+			  sizeof(node)) &&
+	    !log_limit_pass(event, node, now_ns()))
+		return;
+	write_event(level, event, text, tlvs);
 }
 
 void log_text(enum core_log_level level, const char *event, const char *format,

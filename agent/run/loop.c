@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <systemd/sd-daemon.h>
+
 #include "agent.h"
 #include "driver.h"
 #include "log.h"
@@ -109,6 +111,7 @@ static bool turn(struct agent *agent)
 	bool more;
 	uint64_t due_ns;
 
+	lanes_read(agent);
 	programs_publish(agent); /* what the lanes have brought */
 	more = programs_serve(agent);
 	driver_settle(agent);
@@ -154,7 +157,13 @@ static void on_lease(uv_timer_t *timer)
 		log_text(CORE_LOG_WARNING, "lease_gap",
 			 "the lease had run out: cuts without a duration were "
 			 "not in force for a while; they are again");
+	if (kernel_pins_gone(agent->kernel))
+		log_text(CORE_LOG_WARNING, "bpffs_unmounted",
+			 "the pins are gone: cuts go on, but end with this "
+			 "agent; restart it when bpffs is mounted again");
 	programs_tick(agent, agent_now_ns());
+	/* For WatchdogSec= of the unit; nothing elsewhere. */
+	sd_notify(0, "WATCHDOG=1");
 	record_flush(agent->record);
 }
 

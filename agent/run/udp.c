@@ -206,6 +206,7 @@ void udp_send(struct agent *agent, uint8_t port, const struct skerry_addr *to,
 
 	if (port != SKERRY_PORT_PARTITION &&
 	    cuts_hold_address(agent, to, CUT_TO_PEER)) {
+		cuts_held_address(agent, to, CUT_TO_PEER, bytes.size_bytes);
 		agent->udp.cut++;
 		return;
 	}

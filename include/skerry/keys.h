@@ -167,7 +167,55 @@ struct skerry_addr {
 	X(187, TO_SEQUENCE, "to_sequence", U64, 0)             \
 	X(188, RETRANSMITS, "retransmits", U64, 0)             \
 	X(189, PERSIST_FORMAT, "persist_format", U64, 0)       \
-	X(190, FREE_FROM, "free_from", U64, 0)
+	X(190, FREE_FROM, "free_from", U64, 0)                 \
+	/* Membership, by its calls */                         \
+	X(200, STALE, "stale", NEST, 1)                        \
+	X(201, PRUNE, "prune", BOOL, 0)                        \
+	X(202, RESERVED, "reserved", NEST, 1)                  \
+	X(203, STAMP, "stamp", TIME, 0)                        \
+	X(204, STATE_FORMAT, "state_format", U64, 0)           \
+	X(205, REMOVED_NODE, "removed_nodes", STR, 1)          \
+	X(206, JOINED_NODE, "joined_nodes", STR, 1)            \
+	X(207, WITHDRAWN, "withdrawn_joins", STR, 1)           \
+	/* Requests, replies, monitors */                      \
+	X(220, CALL, "call", U64, 0)                           \
+	X(221, REPLY, "reply", U64, 0)                         \
+	X(222, REPLY_ERROR, "reply_error", U64, 0)             \
+	X(223, MONITOR, "monitor", U64, 0)                     \
+	X(224, CASTS_DROPPED, "casts_dropped", U64, 0)         \
+	/* Channels */                                         \
+	X(240, PLAIN_BYTES, "plain_bytes", U64, 0)             \
+	X(241, PACKED_BYTES, "packed_bytes", U64, 0)           \
+	X(242, UNREADABLE, "unreadable_messages", U64, 0)      \
+	X(243, SUPERSEDED, "superseded_messages", U64, 0)      \
+	X(244, RECEIVER, "receiver_features", U64, 0)          \
+	X(245, ANY_LANE, "any_lane", BOOL, 0)                  \
+	/* Shapes of partitions, and what they did */          \
+	X(255, MATRIX, "matrix", BYTES, 0)                     \
+	X(256, SEED, "seed", U64, 0)                           \
+	X(257, LOSS_PPM, "loss_ppm", U64, 0)                   \
+	X(258, TARGET, "target", ADDR, 0)                      \
+	X(259, PREFIX_BITS, "prefix_bits", U64, 0)             \
+	X(260, PROTOCOL, "protocol", STR, 0)                   \
+	X(261, HOST, "host", STR, 0)                           \
+	X(262, UNABLE, "unable", STR, 1)                       \
+	X(263, SAFEGUARD, "safeguards", STR, 1)                \
+	X(264, FROM, "from", STR, 0)                           \
+	X(265, TO, "to", STR, 0)                               \
+	X(266, VERDICT, "verdict", STR, 0)                     \
+	X(267, OUT_SEEN, "out_seen", U64, 0)                   \
+	X(268, OUT_DROPPED, "out_dropped", U64, 0)             \
+	X(269, OUT_LEAKED, "out_leaked", U64, 0)               \
+	X(270, IN_SEEN, "in_seen", U64, 0)                     \
+	X(271, IN_DROPPED, "in_dropped", U64, 0)               \
+	X(272, IN_LEAKED, "in_leaked", U64, 0)                 \
+	X(273, IN_FORCE, "in_force", BOOL, 0)                  \
+	X(274, UNIT, "unit", STR, 0)                           \
+	X(275, EDGE, "edges", NEST, 1)                         \
+	X(276, TOKEN, "token", U64, 0)                         \
+	X(277, CURSOR, "cursor", U64, 0)                       \
+	X(278, UNTIL, "until", TIME, 0)                        \
+	X(279, UNSEEN, "unseen", STR, 1)
 
 enum skerry_key {
 #define SKERRY_KEY_ENUM(number, name, json, type, list) \

@@ -14,7 +14,7 @@
 
 #include "limits.h"
 
-#define SKERRY_MAPS_ABI 1
+#define SKERRY_MAPS_ABI 2
 
 /* Lifted and expired rules whose ledger is still kept, oldest go first. */
 #define SKERRY_LEDGERS_KEPT 256U
@@ -102,32 +102,46 @@ enum skerry_direction {
 enum skerry_visibility {
 	VISIBILITY_WIRE = 0, /* like a pulled cable */
 	VISIBILITY_LOCAL, /* egress drop: the sender may see ENOBUFS */
-	VISIBILITY_REJECT,
-	VISIBILITY_SEVER,
+	VISIBILITY_REJECT, /* answered: a TCP reset, or port unreachable */
+	VISIBILITY_SEVER, /* wire, but resets pass; the agent sends some */
 };
 
 /* Key: __u64 rule id, never used again. */
 struct skerry_rule {
 	__u8 reference[16];
-	__u32 peer; /* 0: everybody */
+	__u32 peer; /* in scope node: 0 is everybody */
 	enum skerry_scope scope;
 	enum skerry_direction direction;
 	enum skerry_visibility visibility;
 	__u32 protocol; /* 0: all */
-	__u16 port_low, port_high; /* 0, 0: all */
+	__u16 port_low, port_high; /* 0, 0: all; in scope host the far end's */
 	__u32 loss_ppm; /* 1,000,000: all */
+	__u32 prefix_bits; /* in scope host: of ip; 128: one address */
+	__u64 seed; /* of the choice, when not all */
+	__u8 ip[16]; /* in scope host: whom this host is cut from */
 	__u64 deadline_ns; /* 0: by lease */
 	__u64 since_ns;
 	char channel[32]; /* "": all */
 	struct bpf_timer timer;
 };
 
-/* Key: __u64 rule id. Per rule, both directions. */
+/*
+ * Key: __u64 rule id. Packets are segments, both directions together, but for
+ * those with `_in`, which are the incoming ones among them.
+ */
 struct skerry_drop {
+	struct bpf_spin_lock lock; /* of drawn_in and drawn_out */
+	__u32 zero;
 	__u64 seen; /* packets judged by this rule */
 	__u64 dropped;
 	__u64 dropped_bytes;
 	__u64 leaked; /* passed although declared cut: by lease, lease out */
+	__u64 seen_in;
+	__u64 dropped_in;
+	__u64 dropped_bytes_in;
+	__u64 leaked_in;
+	/* For how many packets, unsegmented, the loss has been drawn. */
+	__u64 drawn_in, drawn_out;
 	__u64 first_ns;
 	__u64 last_ns;
 	__u64 expired_seen; /* matched after the deadline: passed */
@@ -176,6 +190,7 @@ enum skerry_dev_role {
 	DEV_JUDGE_BOTH,
 	DEV_JUDGE_IN,
 	DEV_JUDGE_OUT,
+	DEV_JUDGE_OWN, /* both, of frames with its own hardware address */
 };
 
 enum skerry_hook {
@@ -190,27 +205,57 @@ struct skerry_dev {
 	enum skerry_dev_role role;
 	enum skerry_hook hook;
 	char name[16];
+	__u8 mac[6]; /* its hardware address, for DEV_JUDGE_OWN */
+	__u16 zero;
 };
 
-/* skerry_reasons: __u32 enum skerry_reason -> __u64 packets (per CPU). */
+/*
+ * skerry_reasons: __u32 enum skerry_reason -> __u64 packets (per CPU).
+ *	name, word
+ */
+#define SKERRY_REASONS(X)                                                 \
+	X(NOT_IP, "not-ip")                                               \
+	X(SHORT, "short") /* truncated header */                          \
+	X(NOT_OURS, "not-ours") /* no known peer at both ends */          \
+	X(NO_RULE, "no-rule")                                             \
+	X(EXPIRED, "expired")                                             \
+	X(EXEMPT, "exempt") /* partition port */                          \
+	X(EXEMPT_REFUSED, "exempt-refused") /* the same, over its rate */ \
+	X(LATE_FRAGMENT, "late-fragment")                                 \
+	X(CUT, "cut")                                                     \
+	X(FAST_ASSIGNED, "fast-assigned")                                 \
+	X(FAST_UNKNOWN, "fast-unknown") /* no such lane: dropped */       \
+	X(FAST_SENDER, "fast-sender") /* wrong source: dropped */         \
+	/* The program's socket is gone, or connected elsewhere. */       \
+	X(FAST_NO_SOCKET, "fast-no-socket")                               \
+	/* Several lanes in one packet: to the agent. */                  \
+	X(FAST_MIXED, "fast-mixed")                                       \
+	X(FAST_MALFORMED, "fast-malformed")                               \
+	X(ALWAYS_OPEN, "always-open") /* whatever is cut */               \
+	X(SPARED, "spared") /* a rule let this one pass */                \
+	X(REJECTED, "rejected") /* cut, and its sender told */            \
+	/* The same, but it could not be answered: as with local. */      \
+	X(REJECTED_MUTE, "rejected-mute")
+
 enum skerry_reason {
-	REASON_NOT_IP = 0,
-	REASON_SHORT, /* truncated header */
-	REASON_NOT_OURS, /* no known peer at both ends */
-	REASON_NO_RULE,
-	REASON_EXPIRED,
-	REASON_EXEMPT, /* partition port */
-	REASON_EXEMPT_REFUSED, /* partition port, over its rate */
-	REASON_LATE_FRAGMENT,
-	REASON_CUT,
-	REASON_FAST_ASSIGNED,
-	REASON_FAST_UNKNOWN, /* no such fast-lane id: dropped */
-	REASON_FAST_SENDER, /* wrong source: dropped */
-	REASON_FAST_NO_SOCKET, /* program's socket gone or connected away */
-	REASON_FAST_MIXED, /* several lanes in one packet: to the agent */
-	REASON_FAST_MALFORMED,
+#define SKERRY_REASON_ENUM(name, word) REASON_##name,
+	SKERRY_REASONS(SKERRY_REASON_ENUM)
+#undef SKERRY_REASON_ENUM
 	REASON_MAX,
 };
+
+/* Key of skerry_open: what passes whatever addresses this host is cut from,
+ * by its own port. */
+struct skerry_open_key {
+	__u32 protocol;
+	__u32 port;
+};
+
+struct skerry_open {
+	__u64 passed;
+};
+
+#define SKERRY_OPEN_MAX 32U
 
 enum skerry_kernel_event_kind {
 	EVENT_FIRST_DROP = 1,

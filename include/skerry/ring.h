@@ -7,7 +7,8 @@
  * else notices.
  *
  * ATTACHING. Connect to RUN_DIR/NAME/api.sock (SOCK_SEQPACKET), send one
- *   struct skerry_attach within 5 s and nothing ever after, receive one
+ *   struct skerry_attach at once and nothing ever after (who has sent none
+ *   is closed after 5 s, or when others want its place: limits.h), receive one
  *   struct skerry_attached. The attachment lasts as long as the socket: when
  *   the program closes it, what is published in its rings is taken still;
  *   when the agent closes it, a DETACH record may say why, and the rings can
@@ -68,18 +69,29 @@
  *   (SKERRY_FRAME_MAX_BYTES). When granted is seen LOWER than before, credit
  *   was taken back and every WANT before that is void: write it again when
  *   something is to be sent.
- * Whole messages carry 0 .. SKERRY_FRAGMENT_BYTES, and no extension.
+ * Whole messages carry 0 .. SKERRY_FRAGMENT_BYTES.
+ * Extensions of a message (wire.h, DATA) stand on its only or first record,
+ *   up to SKERRY_MESSAGE_EXT_MAX_BYTES and total_bytes; they count towards
+ *   the record's cost, and reach the other program's ring as they are.
  * Large messages (more than that, up to SKERRY_MESSAGE_MAX_BYTES): the
  *   library writes WANT with the extension total_bytes (the payload bytes of
  *   the whole message) and then no DATA to this flow before slot.large ==
  *   the message's number (read inside the busy section, with granted). The
- *   first fragment has flag MORE and the same extension total_bytes, the
+ *   first fragment has flag MORE and the same extension total_bytes (once,
+ *   not critical), the
  *   others flag CONT, all but the last MORE; each payload is 1 ..
  *   SKERRY_FRAGMENT_BYTES, their sum is the total. While it goes on, plain
  *   WANTs ask for credit. Seen a lower granted, the library writes the WANT
  *   with the total again, as any other. A library that gives the message up
  *   after that WANT closes the flow: what was allowed is for that total
  *   alone.
+ * Compression (wire.h, PACKED) and other critical extensions: only if
+ *   slot.receives has their bit, looked at with the epoch.
+ * Monotonic channels (SKERRY_CHANNEL_MONOTONIC in the offer): no credit is
+ *   given unasked for, and of one flow the next message's only when the
+ *   program has moved its head past the one before. So the library asks for
+ *   one record at a time, keeps what is newer meanwhile, and sees in
+ *   slot.arrived when the last has come.
  * CLOSED. [slot.expected, next number) did not arrive; with flag
  *   SKERRY_SLOT_UNCERTAIN (the peer is gone, or forgot) some of it may have.
  *   The library writes CLOSE. It may open a new flow with a new flow_id from
@@ -93,6 +105,21 @@
  *   next_sequence = next number). An answer -ECONNRESET to that: the receiver
  *   does not know the flow any more, what is not known to have arrived is
  *   uncertain; open with a new flow_id.
+ *
+ * Monitors. FLOW_OPEN with the field monitor is for a flow that carries
+ *   nothing and shows how long its receiver lives: 1 for a new one, 2 when it
+ *   was open before the agent restarted. It is CLOSED with -ENOENT when the
+ *   endpoint is given up, with -ECONNRESET when its program is gone; DOWN
+ *   alone says nothing. One that was open is never taken by another program.
+ * OWN ENDPOINT. Every program has an endpoint '#' + instance (32 digits of
+ *   lower case), from its attaching on; after SKERRY_ATTACH_AGAIN from its
+ *   own REGISTER on, which comes after the FRONTIERs. No other name begins
+ *   with '#'.
+ * REQUESTS. The extension call, with a number that nobody can guess, makes a
+ *   message a request. Its answer goes to the own endpoint of the program
+ *   that INFLOW names, on the same channel, with the extension reply
+ *   (critical) and that number, and reply_error (an errno, critical) when it
+ *   is a refusal. Who gets one that it did not ask for drops it.
  *
  * RECEIVING. INFLOW announces a number (< SKERRY_FLOWS_PER_PROGRAM_MAX, the
  *   same number space for all rings of a program) before the first DATA of
@@ -133,6 +160,14 @@
 
 /* ---- the socket ------------------------------------------------------- */
 
+/*
+ * What the program's library understands of messages it is sent. Whoever
+ * sends to it finds this in the flow's slot, and must not send what is not
+ * there. 32 bits are passed on.
+ */
+#define SKERRY_RECEIVES_EXTENSIONS 0x01U /* drops critical unknown ones */
+#define SKERRY_RECEIVES_PACKED 0x02U /* SKERRY_DATA_PACKED */
+
 enum skerry_attach_flag {
 	SKERRY_ATTACH_ADMIN = 1U << 0, /* wants administrator's calls */
 	SKERRY_ATTACH_AGAIN = 1U << 1, /* was attached before: instance known */
@@ -144,7 +179,7 @@ struct skerry_attach {
 	uint32_t abi;
 	uint32_t flags;
 	uint8_t instance[16]; /* random, lives as long as the handle */
-	uint64_t features; /* none are defined: 0 */
+	uint64_t features; /* SKERRY_RECEIVES_* */
 	char program[64]; /* what people see; NUL-terminated */
 };
 SKERRY_ASSERT(sizeof(struct skerry_attach) == 104, attach_size);
@@ -166,6 +201,9 @@ struct skerry_attached {
 };
 SKERRY_ASSERT(sizeof(struct skerry_attached) == 296, attached_size);
 
+#define SKERRY_CHANNEL_MONOTONIC 0x01U
+#define SKERRY_CHANNEL_COMPRESSION 0x02U
+
 enum skerry_offer_kind {
 	SKERRY_OFFER_CHANNEL = 1, /* fd: mapping of a channel's message rings */
 	SKERRY_OFFER_FAST = 2, /* fd: UDP socket for a fast channel */
@@ -180,7 +218,7 @@ struct skerry_offer {
 	uint32_t kind; /* enum skerry_offer_kind */
 	uint32_t channel; /* index used in this attachment */
 	uint32_t mapping_bytes; /* 0 for a socket */
-	uint32_t reserved;
+	uint32_t flags; /* SKERRY_CHANNEL_*: its options on this node */
 	char name[32]; /* of the channel */
 };
 SKERRY_ASSERT(sizeof(struct skerry_offer) == 56, offer_size);
@@ -265,12 +303,26 @@ struct skerry_mapping {
 	 */
 	uint32_t program_wants_credit;
 	uint8_t pad8[60];
+	/*
+	 * Offset 768; in the mapping of a channel. The library counts, for
+	 * people to see: payload bytes of what was packed before and after
+	 * (sent), messages dropped because they could not be read (received),
+	 * values that a newer one replaced (sent), casts without credit (not
+	 * sent).
+	 */
+	uint64_t plain_bytes;
+	uint64_t packed_bytes;
+	uint64_t unreadable_messages;
+	uint64_t superseded_messages;
+	uint64_t casts_dropped;
+	uint8_t pad9[24];
 };
 SKERRY_ASSERT(offsetof(struct skerry_mapping, agent_ring) == 128, map_agent);
 SKERRY_ASSERT(offsetof(struct skerry_mapping, program_ring) == 256, map_prog);
 SKERRY_ASSERT(offsetof(struct skerry_mapping, agent_sleeps) == 384, map_slp);
 SKERRY_ASSERT(offsetof(struct skerry_mapping, busy) == 512, map_busy);
-SKERRY_ASSERT(sizeof(struct skerry_mapping) == 768, mapping_size);
+SKERRY_ASSERT(offsetof(struct skerry_mapping, plain_bytes) == 768, map_plain);
+SKERRY_ASSERT(sizeof(struct skerry_mapping) == 832, mapping_size);
 
 enum skerry_slot_state {
 	SKERRY_SLOT_FREE = 0,
@@ -293,14 +345,17 @@ struct skerry_flow_slot {
 	uint32_t epoch;
 	uint32_t state; /* enum skerry_slot_state */
 	int32_t error; /* -errno when DOWN or CLOSED */
-	uint32_t lane;
+	uint16_t lane; /* which one of the channel's */
+	uint16_t lanes; /* how many there are; 0 not known */
 	uint64_t granted; /* the library's position may reach this */
 	uint64_t base; /* of this epoch: position of the next record */
 	uint64_t expected;
 	uint64_t large; /* number of the message whose fragments may begin;
 				 * 0 none. See Large messages */
 	uint32_t flags; /* SKERRY_SLOT_* */
-	uint8_t pad[12];
+	uint32_t receives; /* SKERRY_RECEIVES_* of the program there */
+	uint64_t arrived; /* messages below are in its ring. Kept up to date
+				* on monotonic channels alone */
 };
 /* CLOSED: of [expected, next number) some may have arrived after all. */
 #define SKERRY_SLOT_UNCERTAIN 0x01U
@@ -351,7 +406,8 @@ enum skerry_record_type {
  * -EOPNOTSUPP.
  *
  * Watches. EVENT of a WATCH: node, channel (if the watch has one), up, count
- * (transitions so far), state, reason, source, time. The state at the time of
+ * (transitions so far), state, reason, source, time, heard_age_ms when it was
+ * heard since it or this agent started. The state at the time of
  * the WATCH comes first. After each one the agent waits for WATCH_ACK with
  * that count, and then tells the latest state only: a slow program misses
  * nothing and costs nothing. EVENT of a FOLLOW: time, event, count (which one
@@ -372,8 +428,11 @@ enum skerry_command {
 	SKERRY_CMD_INJECT = 8, /* * shape, origin?, ttl?, components* (each
 				   * a nest of names), duration_ms?,
 				   * visibility?, scope?, name?, force?,
-				   * timeout_ms?, why?, one_way?
-				   * -> reference, missing*, participants* */
+				   * timeout_ms?, why?, one_way?, seed?,
+				   * loss_ppm?, matrix?, target?,
+				   * prefix_bits?, protocol?, host?
+				   * -> reference, seed?, missing*, unable*,
+				   * participants* */
 	SKERRY_CMD_RESOLVE = 9, /* * reference or name or all; local_only?,
 				   * timeout_ms?
 				   * -> reference*, missing*, participants* */
@@ -383,13 +442,35 @@ enum skerry_command {
 				   * -> rows* */
 	SKERRY_CMD_FOLLOW = 11, /* watch: every event from now on; UNWATCH
 				   * ends it */
+	SKERRY_CMD_SET = 12, /* * node* (NAME or NAME=HOST:PORT): exactly
+				   * these are members
+				   * -> removed_nodes*, joined_nodes*,
+				   * withdrawn_joins*; missing* with -ENOENT */
+	SKERRY_CMD_CONNECT = 13, /* * node, addresses*, prune?
+				   * -> rows*: with prune, the stale specs
+				   * (name, addresses*) */
+	SKERRY_CMD_DISCONNECT = 14, /* * node*, 64 at most
+				   * -> a row for each as its lanes are closed:
+				   * node, error?, reason? */
+	SKERRY_CMD_STATE = 15, /* -> blob*: parts of the state, in order */
+	SKERRY_CMD_RESERVE = 16, /* * tag: a place, until the program goes */
+	SKERRY_CMD_VERIFY = 20, /* * reference or name; timeout_ms?
+				   * -> the entry's fields (those of a blob,
+				   * skerry-wire(7)), reference, resolved, then
+				   * rows* (node, peer's name or all, counters,
+				   * in_force, unit), last missing*,
+				   * participants* */
+	SKERRY_CMD_EXPLAIN = 21, /* * as INJECT; nothing is changed
+				   * -> the entry's fields, participants*,
+				   * safeguards*, unable*, missing* */
 	/* Answered by the data plane. */
-	SKERRY_CMD_REGISTER = 32, /* endpoint */
+	SKERRY_CMD_REGISTER = 32, /* endpoint; see OWN ENDPOINT */
 	SKERRY_CMD_UNREGISTER = 33, /* endpoint */
 	SKERRY_CMD_FLOW_OPEN = 34, /* flow_id, node ("" is here), endpoint,
 				     * channel ("default" when absent),
 				     * partition_key?, next_sequence (1 when
-				     * absent)
+				     * absent), monitor?, any_lane?; * source? (to here:
+				     * in the name of that node)
 				     * -> slot; on a fast channel also fast_id,
 				     * count, fast_target, mtu_bytes */
 	SKERRY_CMD_FLOW_CLOSE = 35, /* slot; fast channels only */

@@ -122,10 +122,24 @@ enum skerry_frame_type {
 #define SKERRY_DATA_MORE 0x01U /* more fragments of this message follow */
 #define SKERRY_DATA_CONT 0x02U /* not the first fragment */
 #define SKERRY_DATA_CAST 0x04U /* sent with cast */
+#define SKERRY_DATA_PACKED 0x08U /* zstd; SKERRY_K_PLAIN_BYTES beside it */
+#define SKERRY_DATA_FLAGS 0x0fU
 /*
  * The first of several fragments carries the extension SKERRY_K_TOTAL_BYTES
  * (u64). Fragments of one message have its sequence number and follow each
  * other in their flow; other flows' frames may come between.
+ *
+ * A message may have extensions of its own, SKERRY_MESSAGE_EXT_MAX_BYTES at
+ * most, on its only or first frame, beside total_bytes. Agents check that
+ * they are well formed and pass them on byte for byte, in any order and
+ * critical or not; what they mean is between the libraries at both ends. A
+ * library that does not know a critical one drops that message and counts
+ * it (unreadable_messages); it passes over others that it does not know.
+ *
+ * PACKED: the payload of all fragments together is zstd, and the message has
+ * the critical extension SKERRY_K_PLAIN_BYTES (u64): exactly how many bytes
+ * it makes, 1 .. SKERRY_MESSAGE_MAX_BYTES. Only to receivers that have said
+ * SKERRY_RECEIVES_PACKED (ring.h) in SKERRY_K_RECEIVER of their RESUME.
  */
 
 /*

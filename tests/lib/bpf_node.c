@@ -12,6 +12,7 @@
 
 #include "bpf_node.h"
 #include "netns.h"
+#include "run/kernel/kernel_hooks.h"
 
 uint32_t bpf_node_lease_ms = 10000;
 
@@ -78,6 +79,27 @@ int bpf_node_commit(struct kernel *k)
 	return ret;
 }
 
+static bool has_tcx(void)
+{
+	uint32_t ids[64], count = 64;
+
+	return !bpf_prog_query(1, TCX_INGRESS, 0, NULL, ids, &count);
+}
+
+const char *bpf_node_needless(bool six, const char *disabled)
+{
+	bool clsact = disabled && strstr(disabled, "tcx");
+	const char *family = getenv("SKERRY_FAMILY");
+
+	if (family && *family != (six ? '6' : '4'))
+		return "this family is another kernel's part";
+	if (clsact && !has_tcx())
+		return "no tcx in this kernel: clsact in any case";
+	if (clsact && getenv("SKERRY_OWN_HOOK"))
+		return "clsact is older kernels' part";
+	return NULL;
+}
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
@@ -111,6 +133,18 @@ int bpf_node_cut(struct kernel *k, uint32_t handle, uint8_t reference,
 	};
 
 	return kernel_cut_add(k, &cut, now);
+}
+
+int bpf_node_cut_now(struct kernel *k, uint8_t handle, struct core_cut cut)
+{
+	uint64_t now = bpf_node_mono_ns();
+	int ret;
+
+	cut.handle = handle;
+	cut.reference[0] = handle;
+	cut.deadline_ns = now + 60000000000ULL;
+	ret = kernel_cut_add(k, &cut, now);
+	return ret ? ret : bpf_node_commit(k);
 }
 
 int bpf_node_map(const char *node, const char *map)

@@ -23,8 +23,18 @@ int bpf_node_commit(struct kernel *k);
 int bpf_node_cut(struct kernel *k, uint32_t handle, uint8_t reference,
 		 uint32_t peer, enum skerry_direction direction,
 		 enum skerry_visibility visibility, uint32_t for_ms);
+/* The same, of what is filled in and 60 s long; handle and the reference's
+ * first byte are one. Committed at once. */
+int bpf_node_cut_now(struct kernel *k, uint8_t handle, struct core_cut cut);
 /* A map of that node as pinned; bpf_obj_get's answer. */
 int bpf_node_map(const char *node, const char *map);
+/*
+ * Why a test with that family and those features disabled shows nothing here
+ * that another does not show; NULL: it does. Without tcx all is clsact. Where
+ * the tests go through several kernels, SKERRY_OWN_HOOK wants nothing but the
+ * kernel's own hook, and SKERRY_FAMILY ("4" or "6") one family of addresses.
+ */
+const char *bpf_node_needless(bool six, const char *disabled);
 uint64_t bpf_node_mono_ns(void);
 uint64_t bpf_node_boot_ns(void);
 /* The sum over all CPUs; reason: enum skerry_reason. */

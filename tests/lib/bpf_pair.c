@@ -11,7 +11,7 @@
 
 int bpf_pair_make(struct bpf_pair *pair)
 {
-	int ret;
+	int ret, tries;
 
 	memset(pair, 0, sizeof(*pair));
 	bpf_node_wipe();
@@ -24,8 +24,15 @@ int bpf_pair_make(struct bpf_pair *pair)
 	pair->receiver = netsock_udp(pair->lan.host[1], &pair->to);
 	if (pair->sender < 0 || pair->receiver < 0)
 		return -EADDRNOTAVAIL;
-	netsock_burst(pair->sender, &pair->to, 1);
-	return netsock_arrived(pair->receiver, 1, 500) ? 0 : -EHOSTUNREACH;
+	/* They have to find each other first. */
+	for (tries = 0; tries < 10; tries++) {
+		netsock_burst(pair->sender, &pair->to, 1);
+		if (!netsock_arrived(pair->receiver, 1, 500))
+			continue;
+		netsock_drain(pair->receiver, tries ? BPF_PAIR_QUIET_MS : 0);
+		return 0;
+	}
+	return -EHOSTUNREACH;
 }
 
 void bpf_pair_free(struct bpf_pair *pair)
@@ -48,6 +55,18 @@ int bpf_pair_start(struct kernel **k, const char *name, uint16_t base,
 		ret = kernel_attach(*k, 2, "eth0", DEV_JUDGE_BOTH);
 	netns_home();
 	return ret;
+}
+
+void bpf_pair_stop(struct kernel *k, int netns)
+{
+	if (!k)
+		return;
+	if (!netns_enter(netns)) {
+		kernel_detach(k, 1);
+		kernel_detach(k, 2);
+	}
+	netns_home();
+	kernel_close(k, false);
 }
 
 int bpf_pair_begin(struct bpf_pair *pair, const char *disabled)

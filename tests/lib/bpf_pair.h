@@ -27,6 +27,9 @@ int bpf_pair_begin(struct bpf_pair *pair, const char *disabled);
 /* A node there, attached likewise. */
 int bpf_pair_start(struct kernel **k, const char *name, uint16_t base,
 		   int netns, const char *disabled);
+/* Take it off again, for hosts that another test goes on with: filters of
+ * clsact stay when their pins go. NULL: nothing. */
+void bpf_pair_stop(struct kernel *k, int netns);
 /* Of so many datagrams sent, how many arrive. */
 int bpf_pair_arrive(struct bpf_pair *pair, int count);
 /* How many rules that node's map holds. */

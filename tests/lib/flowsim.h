@@ -82,6 +82,7 @@ struct fs_flow { /* of a sending library */
 
 struct fs_inflow {
 	bool used;
+	bool fast; /* numbers may be missing */
 	uint8_t channel;
 	uint8_t instance[16];
 	uint64_t flow_id;

@@ -456,6 +456,8 @@ static void take_inflow(struct fs_program *p, struct fs_item *item,
 	in->used = true;
 	in->channel = channel;
 	in->expected = item->frame.sequence;
+	in->fast = tlv_find(item->bytes, item->payload_bytes, SKERRY_K_FAST_ID,
+			    &r);
 	if (!tlv_find(item->bytes, item->payload_bytes, SKERRY_K_PROGRAM, &r) ||
 	    tlv_id(&r, in->instance) ||
 	    tlv_find_str(item->bytes, item->payload_bytes, SKERRY_K_NODE, name,
@@ -476,7 +478,8 @@ static void take_data(struct fs_program *p, struct fs_item *item)
 	bool more = item->frame.flags & SKERRY_DATA_MORE;
 	bool cont = item->frame.flags & SKERRY_DATA_CONT;
 
-	if (item->frame.sequence != in->expected || cont != in->partial)
+	if ((item->frame.sequence != in->expected && !in->fast) ||
+	    cont != in->partial)
 		fs_wrong(world, "DATA does not go on where it stopped");
 	if (more && !cont)
 		in->partial_total =
@@ -487,7 +490,7 @@ static void take_data(struct fs_program *p, struct fs_item *item)
 	in->partial = more;
 	if (more)
 		return;
-	in->expected++;
+	in->expected = item->frame.sequence + 1;
 	p->received_messages++;
 }
 

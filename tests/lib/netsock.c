@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "netsock.h"
+#include "scale.h"
 
 static bool is_ipv4(const struct skerry_addr *addr)
 {
@@ -119,7 +120,7 @@ int netsock_receive(int fd, void *data, size_t bytes, int wait_ms)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	ssize_t got;
 
-	if (poll(&p, 1, wait_ms) <= 0)
+	if (poll(&p, 1, time_scaled(wait_ms)) <= 0)
 		return -ETIMEDOUT;
 	got = recv(fd, data, bytes, 0);
 	return got < 0 ? -errno : got;
@@ -207,7 +208,7 @@ int netsock_connected(int fd, int wait_ms)
 	socklen_t bytes = sizeof(int);
 	int error = 0;
 
-	if (poll(&p, 1, wait_ms) <= 0)
+	if (poll(&p, 1, time_scaled(wait_ms)) <= 0)
 		return 0;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
 	return error ? -error : 1;
@@ -218,7 +219,7 @@ int netsock_accept(int fd, int wait_ms)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	int got;
 
-	if (poll(&p, 1, wait_ms) <= 0)
+	if (poll(&p, 1, time_scaled(wait_ms)) <= 0)
 		return -ETIMEDOUT;
 	got = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	return got < 0 ? -errno : got;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* netsock.h - sockets on the hosts of netns.h, short to write in tests. */
+/*
+ * netsock.h - sockets on the hosts of netns.h, short to write in tests. Every
+ * wait_ms is SKERRY_TIME_SCALE times as long, for slow machines.
+ */
 #ifndef TEST_NETSOCK_H
 #define TEST_NETSOCK_H
 

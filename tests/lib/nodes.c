@@ -17,6 +17,13 @@
 #define BLOCK 128
 #define START_MS 10000
 
+static const char *const *extra;
+
+void nodes_flags(const char *const *flags)
+{
+	extra = flags;
+}
+
 const char *nodes_name(int node)
 {
 	static const char *const names[NODES_MAX] = { "n0", "n1", "n2" };
@@ -36,6 +43,27 @@ static void run_agent(const struct nodes *nodes, int node)
 {
 	const char *build = getenv("SKERRY_BUILD");
 	char program[256], port[16], state[96], log[96];
+	const char *argv[64] = {
+		"skerryd",
+		"--config",
+		"/dev/null",
+		"--node-name",
+		nodes_name(node),
+		"--listen-port",
+		port,
+		"--listen-address",
+		"127.0.0.1",
+		"--no-kernel",
+		"--api-run_dir",
+		nodes_run_dir(nodes),
+		"--state-dir",
+		state,
+		"--channel",
+		"other:parallelism=2",
+		"--channel",
+		"ticks:transport=datagram",
+	};
+	int count = 18;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(program, sizeof(program), "%s/skerryd",
@@ -45,11 +73,10 @@ static void run_agent(const struct nodes *nodes, int node)
 	snprintf(log, sizeof(log), "%s/log.%d", nodes->directory, node);
 	if (!freopen(log, "a", stderr) || !freopen("/dev/null", "w", stdout))
 		_exit(127);
-	execl(program, "skerryd", "--config", "/dev/null", "--node-name",
-	      nodes_name(node), "--listen-port", port, "--listen-address",
-	      "127.0.0.1", "--no-kernel", "--api-run_dir", nodes_run_dir(nodes),
-	      "--state-dir", state, "--channel", "other:parallelism=2",
-	      "--channel", "ticks:transport=datagram", NULL);
+	for (int i = 0; extra && extra[i] && count < 63; i++)
+		argv[count++] = extra[i];
+	argv[count] = NULL;
+	execv(program, (char *const *)argv);
 	_exit(127);
 }
 
@@ -164,9 +191,12 @@ struct skerry *nodes_open(const struct nodes *nodes, int node, unsigned flags)
 	};
 	struct skerry *h;
 
-	if (skerry_open(&opts, &h)) {
-		printf("# open: %s\n", skerry_last_error(NULL));
-		return NULL;
+	/* The socket is there a moment before somebody listens. */
+	for (int tries = 0; tries < 20; tries++) {
+		if (!skerry_open(&opts, &h))
+			return h;
+		usleep(50000);
 	}
-	return h;
+	printf("# open: %s\n", skerry_last_error(NULL));
+	return NULL;
 }

@@ -19,6 +19,9 @@ struct nodes {
 	int count;
 };
 
+/* Further flags of agents started from now on, a list that ends with NULL and
+ * stays where it is; NULL: none. */
+void nodes_flags(const char *const *flags);
 /* Enter a new namespace and start so many agents, n0, n1, .... Not joined.
  * 0 or -errno. */
 int nodes_start(struct nodes *nodes, int count);

@@ -11,7 +11,7 @@ struct partnet_packet {
 	struct partnet_packet *next;
 	uint64_t at_ns;
 	int from;
-	int to; /* -1: a commit of `from` */
+	int to; /* -1: a commit of `from`; -2: its ledger */
 	uint32_t boot; /* of from, for commits */
 	uint64_t generation;
 	size_t size_bytes;
@@ -165,6 +165,34 @@ static void env_cut_commit(void *data, uint64_t generation)
 	queue(self->net, packet);
 }
 
+static void env_ledger(void *data, uint64_t token, const uint8_t reference[16])
+{
+	struct partnet_node *self = data;
+	struct partnet_packet *packet = calloc(1, sizeof(*packet) + 16);
+
+	packet->from = self->index;
+	packet->to = -2;
+	packet->boot = self->boots;
+	packet->generation = token;
+	memcpy(packet->body, reference, 16);
+	packet->at_ns = self->net->now_ns + PARTNET_MS / 10;
+	queue(self->net, packet);
+}
+
+static void env_part(void *data, uint32_t program, uint32_t correlation,
+		     struct core_bytes tlvs)
+{
+	struct partnet_node *self = data;
+	struct partnet_answer *answer = &self->answers[correlation];
+
+	if (answer->given)
+		die("a part behind the answer");
+	answer->parts =
+		realloc(answer->parts, answer->parts_bytes + tlvs.size_bytes);
+	memcpy(answer->parts + answer->parts_bytes, tlvs.data, tlvs.size_bytes);
+	answer->parts_bytes += tlvs.size_bytes;
+}
+
 static void note_missing(struct partnet_answer *answer,
 			 const struct tlv_reader *r)
 {
@@ -182,7 +210,6 @@ static void env_answer(void *data, uint32_t program, uint32_t correlation,
 
 	if (answer->given)
 		die("answered twice");
-	memset(answer, 0, sizeof(*answer));
 	answer->given = true;
 	answer->error = error;
 	answer->at_ns = self->net->now_ns;
@@ -197,6 +224,10 @@ static void env_answer(void *data, uint32_t program, uint32_t correlation,
 			answer->participants++;
 		} else if (r.key == SKERRY_K_MISSING) {
 			note_missing(answer, &r);
+		} else if (r.key == SKERRY_K_UNABLE) {
+			answer->unable++;
+		} else if (r.key == SKERRY_K_SEED) {
+			answer->has_seed = tlv_u64(&r, &answer->seed) == 0;
 		}
 	}
 	if (r.bad)
@@ -210,6 +241,7 @@ static void env_log(void *data, enum core_log_level level, const char *event,
 
 	if (level == CORE_LOG_ERROR)
 		self->errors_logged++;
+	snprintf(self->logged, sizeof(self->logged), "%s %s", event, text);
 }
 
 /* ---- running -------------------------------------------------------------- */
@@ -250,10 +282,40 @@ static void applied(struct partnet *net, const struct partnet_packet *packet)
 	tick(net, node);
 }
 
+static void ledger(struct partnet *net, const struct partnet_packet *packet)
+{
+	static struct core_ledger rows[PARTNET_CUTS_MAX];
+	struct partnet_node *node = &net->nodes[packet->from];
+	struct core_event event = { .type = EV_LEDGER, .now_ns = net->now_ns };
+	uint32_t i, hidden = node->hidden;
+
+	if (packet->boot != node->boots || !node->p)
+		return;
+	event.token = packet->generation;
+	event.ledger.list = rows;
+	for (i = 0; i < PARTNET_CUTS_MAX; i++) {
+		const struct partnet_cut *cut = &node->cuts[i];
+
+		if (!cut->used || !cut->in_force ||
+		    memcmp(cut->cut.reference, packet->body, 16))
+			continue;
+		rows[event.ledger.count] = node->counters;
+		rows[event.ledger.count].in_force = !hidden;
+		rows[event.ledger.count++].peer = cut->cut.peer;
+		hidden -= hidden > 0;
+	}
+	partition_ledger(node->p, &event);
+	tick(net, node);
+}
+
 static void deliver(struct partnet *net, struct partnet_packet *packet)
 {
 	struct partnet_node *to;
 
+	if (packet->to == -2) {
+		ledger(net, packet);
+		return;
+	}
 	if (packet->to < 0) {
 		applied(net, packet);
 		return;
@@ -349,6 +411,10 @@ void partnet_open(struct partnet *net, int count, uint64_t seed,
 	net->limits.rules_max = 512;
 	net->config.cut_max_ms = 3600000;
 	net->config.cut_share_percent = 50;
+	net->config.cut_loss = true;
+	net->config.cut_reject = true;
+	net->config.cut_address = true;
+	net->config.port_base = SKERRY_PORT_BASE;
 	net->delay_max_ms = 2;
 	net->now_ns = 1000 * PARTNET_MS;
 	net->count = count;
@@ -385,6 +451,8 @@ void partnet_start(struct partnet *net, int i)
 		.cut_del = env_cut_del,
 		.cut_commit = env_cut_commit,
 		.answer = env_answer,
+		.part = env_part,
+		.ledger = env_ledger,
 		.log = env_log,
 	};
 	struct core_config config = net->config;
@@ -396,7 +464,7 @@ void partnet_start(struct partnet *net, int i)
 	node->memory = aligned_alloc(16, (size + 15) & ~(size_t)15);
 	memset(node->memory, 0xa5, size);
 	node->p = partition_init(node->memory, &net->limits, &env, &config,
-				 rng_u64(&net->rng));
+				 net->seed ? net->seed : rng_u64(&net->rng));
 	for (n = 0; n < net->count; n++)
 		if (n != i && !node->unknown[n])
 			partition_node(node->p, net->nodes[n].name,
@@ -422,8 +490,11 @@ void partnet_meet(struct partnet *net, int a, int b)
 void partnet_close(struct partnet *net)
 {
 	struct partnet_packet *packet;
-	int i;
+	int i, k;
 
+	for (i = 0; i < net->count; i++)
+		for (k = 0; k < PARTNET_ANSWERS_MAX; k++)
+			free(net->nodes[i].answers[k].parts);
 	while ((packet = net->packets)) {
 		net->packets = packet->next;
 		free(packet);
@@ -446,7 +517,12 @@ void partnet_command(struct partnet *net, int i, uint32_t command,
 	event.command.command = command;
 	event.command.correlation = correlation;
 	event.command.admin = true;
+	event.command.uid = 1000;
+	event.command.pid = 4711;
+	event.command.name = "tester";
+	event.command.guards = net->guards;
 	event.command.tlvs = (struct core_bytes) { w->data, w->used_bytes };
+	free(node->answers[correlation].parts);
 	memset(&node->answers[correlation], 0,
 	       sizeof(node->answers[correlation]));
 	partition_command(node->p, &event);

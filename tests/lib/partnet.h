@@ -30,7 +30,13 @@ struct partnet_answer {
 	uint32_t participants;
 	uint32_t missing;
 	char first_missing[64];
+	uint32_t unable;
+	bool has_seed;
+	uint64_t seed;
 	uint64_t at_ns;
+	/* What came before it, part after part. */
+	uint8_t *parts;
+	size_t parts_bytes;
 };
 
 #define PARTNET_CUTS_MAX 1024
@@ -54,6 +60,10 @@ struct partnet_node {
 	uint32_t largest_body;
 	uint64_t sent;
 	uint32_t errors_logged;
+	char logged[512]; /* the last line, with its event in front */
+	/* What its ledger says of each cut in force. */
+	struct core_ledger counters;
+	uint32_t hidden; /* so many of its rules are gone from the kernel */
 };
 
 struct partnet_packet;
@@ -65,11 +75,13 @@ struct partnet {
 	uint64_t now_ns;
 	int count;
 	struct partnet_node *nodes;
+	uint64_t seed; /* of the registries; 0: another each time */
 	uint32_t loss_percent;
 	uint32_t repeat_percent;
 	uint32_t delay_max_ms;
 	bool cut_links; /* deliver nothing at all */
 	struct partnet_packet *packets;
+	uint32_t guards; /* of commands */
 	uint32_t hops; /* ring topology when not 0, else full mesh */
 };
 
@@ -92,9 +104,12 @@ bool partnet_wait(struct partnet *net, int i, uint32_t correlation,
 void partnet_command(struct partnet *net, int i, uint32_t command,
 		     uint32_t correlation, const struct tlv_writer *w);
 
-/* All cuts in force at a node, sorted, as "peer:direction:visibility". */
+/* All cuts in force at a node, sorted, as "peer:direction:visibility". Lossy
+ * ones have ":N" behind, N the parts per million. */
 void partnet_cuts(const struct partnet *net, int i, char *out, size_t room);
 /* The rows of the table as "name/node=state ", in order. */
 void partnet_rows(const struct partnet *net, int i, char *out, size_t room);
+/* From node `from` to node `to`: a cut in force at either end drops it. */
+bool partnet_dropped(const struct partnet *net, int from, int to);
 
 #endif

@@ -11,15 +11,49 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static const char *peer_name(const struct partnet *net,
+			     const struct core_cut *cut)
+{
+	if (cut->peer == CORE_PEER_EVERYBODY)
+		return "everybody";
+	if (cut->peer == CORE_PEER_ADDRESS)
+		return "address";
+	return net->nodes[cut->peer].name;
+}
+
+static bool drops(const struct partnet_node *node, int other, uint8_t way)
+{
+	uint32_t n;
+
+	for (n = 0; n < PARTNET_CUTS_MAX; n++) {
+		const struct partnet_cut *cut = &node->cuts[n];
+
+		if (cut->used && cut->in_force && !cut->cut.loss_ppm &&
+		    (!cut->cut.direction || cut->cut.direction == way) &&
+		    (cut->cut.peer == CORE_PEER_EVERYBODY ||
+		     cut->cut.peer == (uint32_t)other))
+			return true;
+	}
+	return false;
+}
+
+bool partnet_dropped(const struct partnet *net, int from, int to)
+{
+	return drops(&net->nodes[from], to, 2) ||
+	       drops(&net->nodes[to], from, 1);
+}
+
 void partnet_cuts(const struct partnet *net, int i, char *out, size_t room)
 {
 	static const char *const directions[] = { "both", "in", "out" };
-	static const char *const visibilities[] = { "wire", "local" };
+	static const char *const visibilities[] = { "wire", "local", "reject",
+						    "sever" };
 	const struct partnet_node *node = &net->nodes[i];
 	char *lines[PARTNET_CUTS_MAX];
 	size_t count = 0;
 	size_t used = 0;
 	uint32_t n;
+	int n_used;
 
 	for (n = 0; n < PARTNET_CUTS_MAX; n++) {
 		const struct partnet_cut *cut = &node->cuts[n];
@@ -27,12 +61,13 @@ void partnet_cuts(const struct partnet *net, int i, char *out, size_t room)
 
 		if (!cut->used || !cut->in_force)
 			continue;
-		snprintf(line, sizeof(line), "%s:%s:%s",
-			 cut->cut.peer == CORE_PEER_EVERYBODY
-				 ? "everybody"
-				 : net->nodes[cut->cut.peer].name,
-			 directions[cut->cut.direction],
-			 visibilities[cut->cut.visibility]);
+		n_used = snprintf(line, sizeof(line), "%s:%s:%s",
+				  peer_name(net, &cut->cut),
+				  directions[cut->cut.direction],
+				  visibilities[cut->cut.visibility]);
+		if (cut->cut.loss_ppm)
+			snprintf(line + n_used, sizeof(line) - (size_t)n_used,
+				 ":%u", cut->cut.loss_ppm);
 		lines[count++] = strdup(line);
 	}
 	qsort(lines, count, sizeof(lines[0]), compare);

@@ -284,6 +284,24 @@ static void check_stored(struct sim_node *node, struct core_bytes details)
 	       node->stored);
 }
 
+/* Rows without counters: comes back at the next instant. */
+static void ledger_op(struct sim_node *node, const struct core_op *op)
+{
+	static struct core_ledger rows[64];
+	struct core_event event = { .type = EV_LEDGER, .token = op->token };
+	uint32_t i;
+
+	event.ledger.list = rows;
+	for (i = 0; i < node->cut_count; i++)
+		if (!memcmp(node->cuts[i].reference, op->bytes.data, 16))
+			rows[event.ledger.count++] = (struct core_ledger) {
+				.peer = node->cuts[i].peer,
+				.in_force = true,
+			};
+	node->ledger = event;
+	node->ledger_due = true;
+}
+
 static void execute(struct sim_node *node, const struct core_op *op)
 {
 	char text[512];
@@ -341,6 +359,9 @@ static void execute(struct sim_node *node, const struct core_op *op)
 	case OP_WAKE_AT:
 		node->wake_ns = op->at_ns;
 		break;
+	case OP_LEDGER:
+		ledger_op(node, op);
+		break;
 	case OP_STOPPED:
 		node->stopped = true;
 		break;
@@ -389,6 +410,10 @@ int sim_event(struct sim_node *node, struct core_event *event)
 		tick.wall_us = event->wall_us;
 		if (core_step(node->core, &tick, &update))
 			break;
+	}
+	if (node->ledger_due) {
+		node->ledger_due = false;
+		sim_event(node, &node->ledger);
 	}
 	return rv;
 }
@@ -471,6 +496,7 @@ struct sim_node *sim_add(struct simnet *net, const char *name)
 	config->cut_max_ms = 3600000;
 	config->cut_share_percent = 50;
 	config->members_max = SKERRY_MEMBERS_MAX;
+	config->cut_loss = config->cut_reject = config->cut_address = true;
 	return node;
 }
 

@@ -52,6 +52,8 @@ struct sim_node {
 	char peers[SKERRY_MEMBERS_MAX][SKERRY_NAME_MAX_BYTES + 1];
 	struct core_cut cuts[64], staged[64];
 	uint32_t cut_count, staged_count;
+	struct core_event ledger; /* asked for, told after the step */
+	bool ledger_due;
 	struct sim_said *said;
 	size_t said_count, said_room;
 	uint64_t ops, steps, errors, dials, routes;

@@ -73,6 +73,14 @@ between() {
 	[ -n "$2" ] && [ "$2" -ge "$1" ] && [ "$2" -le "$3" ]
 }
 
+# clsact_too - whether clsact is to be tried beside the hook that the kernel's
+# agents choose by themselves: not where another kernel does that.
+clsact_too() { [ -z "${SKERRY_OWN_HOOK-}" ]; }
+# scaled N - a bound of time on this machine, which may be a slow one.
+scaled() { echo $(($1 * ${SKERRY_TIME_SCALE:-1})); }
+# within LOW MS HIGH - between, for a time: HIGH is a bound of time.
+within() { between "$1" "$2" "$(scaled "$3")"; }
+
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 # pump I ARG… - the test's program against the agent of host I. Only to be
 # run in the background: the process becomes the program, $! is its pid.

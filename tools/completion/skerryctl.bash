@@ -33,7 +33,8 @@ _skerryctl() {
 	local word previous noun='' verb='' i count=0
 	local _skerryctl_options=()
 	local global='--node --json --timeout --run-dir --help --version'
-	local inject='--for --ttl --name --visibility --reason --force --one-way'
+	local inject='--for --ttl --name --visibility --reason --force --one-way --loss --seed --proto'
+	local shapes='isolate around split one-way halves majority minority-third random bridge majorities-ring matrix to'
 	local words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
 
 	# Node names hold colons, where readline would split a word.
@@ -49,7 +50,8 @@ _skerryctl() {
 			((i++))
 			;;
 		--timeout | --for | --ttl | --name | --visibility | --reason | \
-			--channel | --key | --count | --file | --pin-root | -o)
+			--loss | --seed | --proto | --expect | \
+			--reply | --channel | --key | --count | --file | --pin-root | -o)
 			((i++))
 			;;
 		-*) ;;
@@ -71,7 +73,7 @@ _skerryctl() {
 		_skerryctl_reply "$word" "$(_skerryctl_agents)"
 		return
 		;;
-	--run-dir | --file | --pin-root)
+	--run-dir | --file | --pin-root | --decode)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -80,7 +82,23 @@ _skerryctl() {
 		return
 		;;
 	--visibility)
-		_skerryctl_reply "$word" wire local
+		_skerryctl_reply "$word" wire local reject sever
+		return
+		;;
+	--proto)
+		_skerryctl_reply "$word" tcp udp
+		return
+		;;
+	--expect)
+		_skerryctl_reply "$word" cut healed
+		return
+		;;
+	--loss)
+		_skerryctl_reply "$word" 1% 10% 30% 50%
+		return
+		;;
+	matrix)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
 	--channel)
@@ -88,10 +106,14 @@ _skerryctl() {
 		return
 		;;
 	-o)
-		_skerryctl_reply "$word" wide
+		if [ "$noun" = partition ]; then
+			_skerryctl_reply "$word" matrix
+		else
+			_skerryctl_reply "$word" wide
+		fi
 		return
 		;;
-	--name | --reason | --ttl | --key | --count) return ;;
+	--name | --reason | --ttl | --key | --count | --reply | --seed) return ;;
 	esac
 
 	case $noun:$verb in
@@ -102,16 +124,23 @@ _skerryctl() {
 		;;
 	status:) _skerryctl_reply "$word" --features "$global" ;;
 	member:)
-		_skerryctl_reply "$word" join leave remove --known --joins -o \
-			"$global"
+		_skerryctl_reply "$word" join leave remove set export reserve \
+			--known --joins -o "$global"
 		;;
+	member:export) _skerryctl_reply "$word" --decode "$global" ;;
 	member:join) _skerryctl_reply "$word" --wait --takeover "$global" ;;
-	member:remove)
+	peer:) _skerryctl_reply "$word" connect disconnect "$global" ;;
+	peer:connect)
+		_skerryctl_reply "$word" "$(_skerryctl_nodes)" --prune "$global"
+		;;
+	member:remove | member:set | peer:disconnect)
 		_skerryctl_reply "$word" "$(_skerryctl_nodes)" "$global"
 		;;
-	message:) _skerryctl_reply "$word" send cast listen "$global" ;;
+	endpoint:) _skerryctl_reply "$word" monitor --all "$global" ;;
+	message:) _skerryctl_reply "$word" send cast call listen "$global" ;;
 	message:listen)
-		_skerryctl_reply "$word" --count --channel --raw "$global"
+		_skerryctl_reply "$word" --count --channel --raw --echo \
+			--reply "$global"
 		;;
 	message:*)
 		if [ "$count" -eq 0 ] && [[ $word != -* ]]; then
@@ -121,11 +150,13 @@ _skerryctl() {
 				"$global"
 		fi
 		;;
-	partition:) _skerryctl_reply "$word" inject resolve "$global" ;;
-	partition:inject)
+	partition:)
+		_skerryctl_reply "$word" inject resolve explain verify -o \
+			"$global"
+		;;
+	partition:inject | partition:explain)
 		if [ "$count" -eq 0 ]; then
-			_skerryctl_reply "$word" isolate around split \
-				"$inject $global"
+			_skerryctl_reply "$word" "$shapes $inject $global"
 		else
 			_skerryctl_reply "$word" "$(_skerryctl_nodes)" / \
 				"$inject $global"
@@ -133,11 +164,15 @@ _skerryctl() {
 		;;
 	partition:resolve | heal:*)
 		_skerryctl_reply "$word" "$(_skerryctl_column partition)" \
-			--all --local --pin-root "$global"
+			--all --local --pin-root --reason "$global"
+		;;
+	partition:verify)
+		_skerryctl_reply "$word" "$(_skerryctl_column partition)" \
+			--expect "$global"
 		;;
 	cut:)
-		_skerryctl_reply "$word" "$(_skerryctl_nodes)" isolate around \
-			split "$inject $global"
+		_skerryctl_reply "$word" "$(_skerryctl_nodes)" \
+			"$shapes $inject $global"
 		;;
 	cut:*)
 		_skerryctl_reply "$word" "$(_skerryctl_nodes)" / \
@@ -145,7 +180,7 @@ _skerryctl() {
 		;;
 	event:*) _skerryctl_reply "$word" --follow --count "$global" ;;
 	kernel:) _skerryctl_reply "$word" rules "$global" ;;
-	cluster:) _skerryctl_reply "$word" keygen "$global" ;;
+	cluster:) _skerryctl_reply "$word" keygen discovery "$global" ;;
 	cluster:keygen)
 		if [[ $word == -* ]]; then
 			_skerryctl_reply "$word" --force "$global"

@@ -95,6 +95,7 @@ static int ask(struct skerry *h)
 	struct skerry_attach hello = {
 		.magic = SKERRY_RING_MAGIC,
 		.abi = SKERRY_RING_ABI,
+		.features = SKERRY_RECEIVES_EXTENSIONS | SKERRY_RECEIVES_PACKED,
 	};
 	int r;
 
@@ -272,7 +273,8 @@ static void take_offer(struct skerry *h, struct skerry_offer *offer, int *fd)
 	switch (offer->kind) {
 	case SKERRY_OFFER_CHANNEL:
 		if (lib_map(*fd, offer->mapping_bytes, 1, &map) == 0)
-			lib_channel_add(h, offer->channel, offer->name, &map);
+			lib_channel_add(h, offer->channel, offer->name,
+					offer->flags, &map);
 		break;
 	case SKERRY_OFFER_FAST:
 		lib_fast_add(h, offer->channel, offer->name, *fd);

@@ -19,7 +19,7 @@ struct lib_channel *lib_channel_find(struct skerry *h, const char *name)
 }
 
 int lib_channel_add(struct skerry *h, uint32_t index, const char *name,
-		    struct lib_map *map)
+		    uint32_t options, struct lib_map *map)
 {
 	struct lib_channel *c = NULL;
 	const char *copy = lib_intern(h, name);
@@ -36,6 +36,7 @@ int lib_channel_add(struct skerry *h, uint32_t index, const char *name,
 	c->handle = h;
 	c->index = index;
 	c->name = copy;
+	c->options = options;
 	c->mapping = map->mapping;
 	c->out_data = map->out_data;
 	c->in_data = map->in_data;
@@ -44,6 +45,7 @@ int lib_channel_add(struct skerry *h, uint32_t index, const char *name,
 	c->next = h->channels;
 	h->channels = c;
 	c->fast = lib_fast_claim(h, copy);
+	lib_casts_publish(c);
 	return 0;
 }
 
@@ -139,21 +141,84 @@ static void fill(struct lib_channel *c, const struct lib_inflow *inflow,
 	m->number = r->frame.sequence;
 	m->flags = r->frame.flags & SKERRY_DATA_CAST ? SKERRY_MESSAGE_CAST : 0;
 	m->reserved = 0;
+	m->call = 0;
+	memcpy(m->program, inflow->program, sizeof(m->program));
 	m->internal[LIB_MSG_CHANNEL] = (uintptr_t)c;
+}
+
+/* Counted in the channel's mapping, for people. */
+static int unreadable(struct lib_channel *c)
+{
+	skerry_store_relaxed(&c->mapping->unreadable_messages,
+			     c->mapping->unreadable_messages + 1);
+	return 0;
+}
+
+/*
+ * What is packed here is plain in the program's hands: as much of that as of
+ * reassembly. -ENOBUFS: not before something is released. In a ring that is
+ * left nothing can wait.
+ */
+static int plain_room(const struct lib_channel *c, uint64_t plain_bytes)
+{
+	const struct skerry *h = c->handle;
+
+	if (!plain_bytes || plain_bytes > SKERRY_MESSAGE_MAX_BYTES ||
+	    h->plain_bytes + plain_bytes <= SKERRY_REASSEMBLY_BYTES)
+		return 0;
+	return c->retired ? -EPROTO : -ENOBUFS;
+}
+
+/* 1; 0: dropped. m is filled but for its bytes. */
+static int take_plain(struct lib_channel *c, const void *packed,
+		      size_t packed_bytes, uint64_t plain_bytes,
+		      struct skerry_message *m)
+{
+	struct skerry *h = c->handle;
+	uint8_t *plain;
+
+	if (plain_room(c, plain_bytes) ||
+	    lib_unpack(h, packed, packed_bytes, plain_bytes, &plain))
+		return unreadable(c);
+	h->plain_bytes += plain_bytes;
+	m->data = plain;
+	m->size_bytes = plain_bytes;
+	m->internal[LIB_MSG_VIEW] = 0;
+	m->internal[LIB_MSG_BUFFER] = (uintptr_t)plain;
+	m->internal[LIB_MSG_KIND] = LIB_MSG_PLAIN;
+	return 1;
+}
+
+static uint64_t plain_of(const void *extensions, size_t size_bytes)
+{
+	return tlv_find_u64(extensions, size_bytes, SKERRY_K_PLAIN_BYTES, 0);
 }
 
 /* A whole message: stays where it is until released. */
 static int take_whole(struct lib_channel *c, struct lib_inflow *inflow,
 		      const struct ringbuf_record *r, struct skerry_message *m)
 {
+	bool packed = r->frame.flags & SKERRY_DATA_PACKED;
+	uint64_t plain_bytes = plain_of(r->extensions, r->extension_bytes);
+
+	if (packed && plain_room(c, plain_bytes) == -ENOBUFS)
+		return -ENOBUFS;
 	lib_inflow_drop_partial(c->handle, inflow, true);
 	inflow->next_number = r->frame.sequence + 1;
 	fill(c, inflow, r, m);
 	m->data = r->payload;
 	m->size_bytes = r->payload_bytes;
-	m->internal[LIB_MSG_VIEW] = add_view(c, r->cost_bytes, false);
 	m->internal[LIB_MSG_BUFFER] = 0;
 	m->internal[LIB_MSG_KIND] = LIB_MSG_RING;
+	if (r->extension_bytes &&
+	    lib_extension_read(inflow, r->extensions, r->extension_bytes, m))
+		return unreadable(c);
+	if (packed != (plain_bytes != 0))
+		return unreadable(c);
+	if (packed)
+		return take_plain(c, r->payload, r->payload_bytes, plain_bytes,
+				  m);
+	m->internal[LIB_MSG_VIEW] = add_view(c, r->cost_bytes, false);
 	return 1;
 }
 
@@ -164,8 +229,12 @@ static void begin_partial(struct lib_channel *c, struct lib_inflow *inflow,
 				      SKERRY_K_TOTAL_BYTES, 0);
 
 	lib_inflow_drop_partial(c->handle, inflow, true);
-	if (total <= r->payload_bytes || total > SKERRY_MESSAGE_MAX_BYTES)
+	if (total <= r->payload_bytes || total > SKERRY_MESSAGE_MAX_BYTES ||
+	    r->extension_bytes > sizeof(inflow->partial_extensions))
 		return;
+	inflow->partial_flags = r->frame.flags;
+	inflow->partial_extension_bytes = r->extension_bytes;
+	memcpy(inflow->partial_extensions, r->extensions, r->extension_bytes);
 	inflow->partial = lib_buffer_get(c->handle, total);
 	inflow->partial_bytes = 0;
 	inflow->total_bytes = total;
@@ -174,7 +243,47 @@ static void begin_partial(struct lib_channel *c, struct lib_inflow *inflow,
 		lib_reassembly_freed(c->handle, total);
 }
 
-/* 1 when the message is complete. */
+/* All of it is there: hand it over, or what it is when unpacked. */
+static int take_partial(struct lib_channel *c, struct lib_inflow *inflow,
+			struct skerry_message *m)
+{
+	struct skerry *h = c->handle;
+	bool packed = inflow->partial_flags & SKERRY_DATA_PACKED;
+	uint64_t plain_bytes = plain_of(inflow->partial_extensions,
+					inflow->partial_extension_bytes);
+	int r;
+
+	if (packed != (plain_bytes != 0) ||
+	    lib_extension_read(inflow, inflow->partial_extensions,
+			       inflow->partial_extension_bytes, m)) {
+		lib_inflow_drop_partial(h, inflow, true);
+		return unreadable(c);
+	}
+	if (packed) {
+		r = take_plain(c, inflow->partial, inflow->total_bytes,
+			       plain_bytes, m);
+		lib_inflow_drop_partial(h, inflow, true);
+		return r;
+	}
+	m->data = inflow->partial;
+	m->size_bytes = inflow->total_bytes;
+	m->internal[LIB_MSG_VIEW] = 0;
+	m->internal[LIB_MSG_BUFFER] = (uintptr_t)inflow->partial;
+	m->internal[LIB_MSG_KIND] = LIB_MSG_HEAP | (uint64_t)h->generation << 8;
+	inflow->partial = NULL;
+	return 1;
+}
+
+static int partial_room(const struct lib_channel *c,
+			const struct lib_inflow *inflow)
+{
+	if (!inflow->partial || !(inflow->partial_flags & SKERRY_DATA_PACKED))
+		return 0;
+	return plain_room(c, plain_of(inflow->partial_extensions,
+				      inflow->partial_extension_bytes));
+}
+
+/* 1 when the message is complete; -ENOBUFS: its last waits. */
 static int take_fragment(struct lib_channel *c, struct lib_inflow *inflow,
 			 const struct ringbuf_record *r,
 			 struct skerry_message *m)
@@ -182,6 +291,8 @@ static int take_fragment(struct lib_channel *c, struct lib_inflow *inflow,
 	struct skerry *h = c->handle;
 	bool more = r->frame.flags & SKERRY_DATA_MORE;
 
+	if (!more && partial_room(c, inflow) == -ENOBUFS)
+		return -ENOBUFS;
 	if (!(r->frame.flags & SKERRY_DATA_CONT))
 		begin_partial(c, inflow, r);
 	if (inflow->partial && inflow->partial_number == r->frame.sequence &&
@@ -200,13 +311,7 @@ static int take_fragment(struct lib_channel *c, struct lib_inflow *inflow,
 	if (!inflow->partial)
 		return 0;
 	fill(c, inflow, r, m);
-	m->data = inflow->partial;
-	m->size_bytes = inflow->total_bytes;
-	m->internal[LIB_MSG_VIEW] = 0;
-	m->internal[LIB_MSG_BUFFER] = (uintptr_t)inflow->partial;
-	m->internal[LIB_MSG_KIND] = LIB_MSG_HEAP | (uint64_t)h->generation << 8;
-	inflow->partial = NULL;
-	return 1;
+	return take_partial(c, inflow, m);
 }
 
 static int take_data(struct lib_channel *c, const struct ringbuf_record *r,
@@ -269,6 +374,10 @@ static int read_one(struct lib_channel *c, struct skerry_message *m)
 	if (r <= 0)
 		return r ? r : -EAGAIN;
 	r = take(c, &record, m);
+	if (r == -ENOBUFS) {
+		c->read_bytes -= record.cost_bytes;
+		return r;
+	}
 	if (c->view_next == before) {
 		add_view(c, record.cost_bytes, true);
 		if (!c->retired)
@@ -368,8 +477,13 @@ void lib_channel_free(struct lib_channel *c)
 {
 	if (!c)
 		return;
-	for (uint32_t i = c->backlog_next; i < c->backlog_count; i++)
-		free((void *)(uintptr_t)c->backlog[i].internal[LIB_MSG_BUFFER]);
+	for (uint32_t i = c->backlog_next; i < c->backlog_count; i++) {
+		struct skerry_message *m = &c->backlog[i];
+
+		if ((m->internal[LIB_MSG_KIND] & 0xff) == LIB_MSG_PLAIN)
+			c->handle->plain_bytes -= m->size_bytes;
+		free((void *)(uintptr_t)m->internal[LIB_MSG_BUFFER]);
+	}
 	lib_unmap(c->mapping, c->out_data, c->in_data);
 	lib_fast_free(c->fast);
 	free(c->views);

@@ -7,7 +7,10 @@
 
 #include "outgoing.h"
 
-#define HALF (SKERRY_FLOW_CREDIT_BYTES / 2)
+/* Asked for ahead: little at first, for there may be many flows that send
+ * little; twice as much each time it was used up soon. */
+#define WINDOW_MIN_BYTES 8192U
+#define WINDOW_IDLE_NS 500000000ULL
 
 static uint64_t room_below(uint64_t limit, uint64_t position)
 {
@@ -41,6 +44,7 @@ int lib_flow_epoch(struct lib_flow *f)
 {
 	uint32_t epoch = skerry_load_acquire(&f->slot->epoch);
 	uint64_t expected = skerry_load_relaxed(&f->slot->expected);
+	uint32_t receives = skerry_load_relaxed(&f->slot->receives);
 
 	skerry_fence();
 	if (skerry_load_relaxed(&f->slot->epoch) != epoch)
@@ -51,11 +55,14 @@ int lib_flow_epoch(struct lib_flow *f)
 			return -EAGAIN;
 		if (expected < f->settled)
 			expected = f->settled;
+		lib_asking_lost(f, expected, -ENOTCONN);
 		lib_lost_add(f, expected, f->next_number, false);
 	}
+	lib_place_learn(f);
 	f->epoch = epoch;
+	f->receives = receives;
 	f->settled = f->next_number;
-	f->wanted = f->large_asked = f->granted_seen = 0;
+	f->wanted = f->large_asked = f->granted_seen = f->gate = 0;
 	f->sent_bytes = 0;
 	return 0;
 }
@@ -72,14 +79,16 @@ static uint64_t look_at_granted(struct lib_flow *f)
 		f->wanted = 0;
 		if (!f->sent_bytes)
 			f->large_asked = 0;
+		if (granted < f->gate)
+			f->gate = granted;
 	}
 	f->granted_seen = granted;
 	return granted;
 }
 
-static void write_want(struct lib_flow *f, uint64_t total_bytes)
+static void write_want(struct lib_flow *f, uint64_t position,
+		       uint64_t total_bytes)
 {
-	uint64_t position = f->written + SKERRY_FLOW_CREDIT_BYTES;
 	struct skerry_frame record = {
 		.type = SKERRY_REC_WANT,
 		.flow = f->slot_index,
@@ -97,34 +106,79 @@ static void write_want(struct lib_flow *f, uint64_t total_bytes)
 	if (f->want_due)
 		return;
 	f->wanted = position;
-	if (total_bytes)
+	if (total_bytes) {
 		f->large_asked = f->next_number;
+		f->large_total = total_bytes;
+	}
 	ringbuf_publish(&f->channel->out);
 	lib_kick(f->handle);
 }
 
-/* Ask ahead of time, so that a steady stream never waits for an answer. */
-static void want(struct lib_flow *f, uint64_t total_bytes)
+/* Where `granted` must be for a record of that cost. A value needs a grant of
+ * its own, beyond what the last one was sent with. */
+static uint64_t needed(const struct lib_flow *f, uint64_t cost)
 {
+	uint64_t position = f->written + cost;
+
+	if (f->value && !f->sent_bytes && f->gate &&
+	    position < f->gate + SKERRY_ALIGN)
+		position = f->gate + SKERRY_ALIGN;
+	return position;
+}
+
+static uint64_t next_window(struct lib_flow *f)
+{
+	uint64_t now_ns = lib_coarse_ns();
+
+	if (!f->window || now_ns - f->window_ns > WINDOW_IDLE_NS)
+		f->window = WINDOW_MIN_BYTES;
+	else if (f->window < SKERRY_FLOW_CREDIT_BYTES)
+		f->window *= 2;
+	f->window_ns = now_ns;
+	return f->window;
+}
+
+/* Ask ahead of time, so that a steady stream never waits for an answer; but
+ * for values one by one. */
+static void want(struct lib_flow *f, uint64_t total_bytes, uint64_t cost)
+{
+	uint64_t position = needed(f, cost), ahead;
+
 	if (total_bytes) {
 		if (f->large_asked != f->next_number)
-			write_want(f, total_bytes);
+			write_want(f,
+				   f->value ? position
+					    : f->written +
+						      SKERRY_FLOW_CREDIT_BYTES,
+				   total_bytes);
+		if (!f->value)
+			return;
+	}
+	if (f->value) {
+		if (f->wanted < position && f->granted_seen < position)
+			write_want(f, position, 0);
 		return;
 	}
-	if (room_below(f->granted_seen, f->written) >= HALF)
+	if (room_below(f->granted_seen, f->written) >= f->window / 2 &&
+	    position <= f->granted_seen)
 		return;
-	if (f->wanted <= f->granted_seen || f->wanted < f->written + HALF)
-		write_want(f, 0);
+	if (f->wanted > f->granted_seen && f->wanted >= position &&
+	    f->wanted >= f->written + f->window / 2)
+		return;
+	ahead = f->written + next_window(f);
+	write_want(f, ahead > position ? ahead : position, 0);
 }
 
 /* ---- writing ---------------------------------------------------------------------- */
 
-static uint64_t cost_of(uint64_t total_bytes, size_t payload_bytes)
+uint64_t lib_piece_cost(const struct lib_piece *piece)
 {
-	size_t extension = total_bytes ? sizeof(struct skerry_tlv) + 8 : 0;
+	const size_t number_bytes = sizeof(struct skerry_tlv) + 8;
+	size_t own = (piece->total_bytes ? number_bytes : 0) +
+		     (piece->plain_bytes ? number_bytes : 0);
 
-	return SKERRY_COST(sizeof(struct skerry_frame) + extension +
-			   payload_bytes);
+	return SKERRY_COST(sizeof(struct skerry_frame) + own +
+			   piece->extension_bytes + piece->payload_bytes);
 }
 
 /* Inside the busy section only is the answer good for a record. */
@@ -133,41 +187,57 @@ static bool may_write(struct lib_flow *f, uint64_t cost, uint64_t total_bytes)
 	if (skerry_load_acquire(&f->slot->epoch) != f->epoch ||
 	    skerry_load_relaxed(&f->slot->state) != SKERRY_SLOT_OPEN)
 		return false;
-	if (f->written + cost > look_at_granted(f))
+	if (look_at_granted(f) < needed(f, cost))
 		return false;
 	return !total_bytes ||
 	       (f->large_asked == f->next_number &&
 		skerry_load_relaxed(&f->slot->large) == f->next_number);
 }
 
-int lib_flow_put(struct lib_flow *f, uint8_t flags, uint64_t total_bytes,
-		 const void *payload, size_t payload_bytes)
+/* total_bytes first, then what is the message's own. */
+static size_t extensions_of(const struct lib_piece *piece, uint8_t *bytes,
+			    size_t room)
+{
+	struct tlv_writer w;
+
+	tlv_writer_init(&w, bytes, room);
+	if (piece->total_bytes)
+		tlv_put_u64(&w, SKERRY_K_TOTAL_BYTES, piece->total_bytes);
+	/* Critical: without it the bytes mean nothing. */
+	if (piece->plain_bytes)
+		tlv_put_u64(&w, SKERRY_K_PLAIN_BYTES | SKERRY_TLV_CRITICAL,
+			    piece->plain_bytes);
+	if (piece->extension_bytes)
+		memcpy(bytes + w.used_bytes, piece->extensions,
+		       piece->extension_bytes);
+	return w.used_bytes + piece->extension_bytes;
+}
+
+int lib_flow_put(struct lib_flow *f, const struct lib_piece *piece)
 {
 	struct skerry_frame record = {
 		.type = SKERRY_FRAME_DATA,
-		.flags = flags,
+		.flags = piece->flags,
 		.flow = f->slot_index,
 		.correlation = f->epoch,
 		.sequence = f->next_number,
 	};
-	uint64_t cost = cost_of(total_bytes, payload_bytes);
+	uint64_t cost = lib_piece_cost(piece);
 	struct skerry_mapping *m = f->handle->control;
-	struct tlv_writer w;
-	uint8_t bytes[16];
+	uint8_t bytes[16 + SKERRY_MESSAGE_EXT_MAX_BYTES];
+	size_t extension_bytes = 0;
 	int r = -EAGAIN;
 
-	w.used_bytes = 0;
-	if (total_bytes) {
-		tlv_writer_init(&w, bytes, sizeof(bytes));
-		tlv_put_u64(&w, SKERRY_K_TOTAL_BYTES, total_bytes);
-	}
+	if (piece->total_bytes || piece->plain_bytes || piece->extension_bytes)
+		extension_bytes = extensions_of(piece, bytes, sizeof(bytes));
 	skerry_store_relaxed(&m->busy, 1);
 	/* Busy before the look; pairs with the agent's fence between
 	 * lowering `granted` and reading busy. */
 	skerry_fence();
-	if (may_write(f, cost, total_bytes)) {
+	if (may_write(f, cost, piece->total_bytes)) {
 		r = ringbuf_write(&f->channel->out, &record, bytes,
-				  w.used_bytes, payload, payload_bytes);
+				  extension_bytes, piece->payload,
+				  piece->payload_bytes);
 		if (!r)
 			ringbuf_publish(&f->channel->out);
 	}
@@ -175,7 +245,9 @@ int lib_flow_put(struct lib_flow *f, uint8_t flags, uint64_t total_bytes,
 	skerry_store_release(&m->busy, 0);
 	if (!r) {
 		f->written += cost;
-		want(f, 0);
+		f->last_cost = cost;
+		if (!f->value)
+			want(f, 0, 0);
 		lib_kick(f->handle);
 		return 0;
 	}
@@ -183,14 +255,14 @@ int lib_flow_put(struct lib_flow *f, uint8_t flags, uint64_t total_bytes,
 		lib_attach_lost(f->handle, r, "a message ring is damaged");
 		return -EAGAIN;
 	}
-	want(f, total_bytes);
+	want(f, piece->total_bytes, cost);
 	return -EAGAIN;
 }
 
-bool lib_flow_moved(struct lib_flow *f, uint64_t total_bytes,
-		    size_t payload_bytes)
+bool lib_flow_moved(struct lib_flow *f, const struct lib_piece *piece)
 {
-	uint64_t cost = cost_of(total_bytes, payload_bytes);
+	uint64_t cost = lib_piece_cost(piece);
+	uint64_t total_bytes = piece->total_bytes;
 	uint64_t granted;
 	int64_t room;
 
@@ -223,13 +295,13 @@ bool lib_flow_moved(struct lib_flow *f, uint64_t total_bytes,
 	if (f->want_due || granted < f->granted_seen ||
 	    skerry_load_relaxed(&f->slot->epoch) != f->epoch)
 		return true;
-	if (f->written + cost <= granted &&
+	if (needed(f, cost) <= granted &&
 	    (!total_bytes ||
 	     skerry_load_relaxed(&f->slot->large) == f->next_number))
 		return true;
 	/* Nothing will come that has not been asked for. */
 	return total_bytes ? f->large_asked != f->next_number
-			   : f->wanted < f->written + cost;
+			   : f->wanted < needed(f, cost);
 }
 
 void lib_flow_sent(struct lib_flow *f)
@@ -237,4 +309,9 @@ void lib_flow_sent(struct lib_flow *f)
 	f->next_number++;
 	f->sent_bytes = 0;
 	f->large_asked = 0;
+	if (!f->value || f->fast_id)
+		return;
+	/* The answer to this tells, too, that the value has arrived. */
+	f->gate = f->granted_seen;
+	want(f, 0, f->last_cost);
 }

@@ -360,6 +360,8 @@ static int take(struct lib_channel *c, struct skerry_message *m)
 	m->number = header.sequence;
 	m->flags = header.flags & SKERRY_DATA_CAST ? SKERRY_MESSAGE_CAST : 0;
 	m->reserved = 0;
+	m->call = 0;
+	memcpy(m->program, inflow->program, sizeof(m->program));
 	m->internal[LIB_MSG_CHANNEL] = (uintptr_t)c;
 	m->internal[LIB_MSG_VIEW] = which;
 	m->internal[LIB_MSG_BUFFER] = 0;

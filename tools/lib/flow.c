@@ -12,13 +12,17 @@
 #define REOPEN_PERIOD_NS 200000000ULL
 #define REOPEN_FOR_NS 10000000000ULL
 #define LOOK_PERIOD_NS 1000000U
+#define SLOTS_SPARE 16U
+#define SLOT_WAIT_NS 2000000000ULL
+#define SLOT_LOOK_NS 50000000ULL
 
 /* ---- the table -------------------------------------------------------------- */
 
 struct wanted {
-	const char *node, *endpoint, *channel;
+	const char *node, *endpoint, *channel, *source;
 	uint64_t key;
-	bool keyed;
+	uint32_t monitor;
+	bool keyed, any_lane;
 };
 
 static uint64_t hash_text(uint64_t hash, const char *text)
@@ -36,13 +40,17 @@ static uint64_t hash_of(const struct wanted *w)
 	hash = hash_text(hash, w->node);
 	hash = hash_text(hash, w->endpoint);
 	hash = hash_text(hash, w->channel);
-	hash = (hash ^ w->key ^ w->keyed) * 0x9e3779b97f4a7c15ULL;
+	hash = hash_text(hash, w->source) + w->monitor;
+	hash = (hash ^ w->key ^ w->keyed ^ (uint64_t)w->any_lane << 63) *
+	       0x9e3779b97f4a7c15ULL;
 	return hash ^ hash >> 32;
 }
 
 static bool is(const struct lib_flow *f, const struct wanted *w)
 {
 	return f->keyed == w->keyed && f->partition_key == w->key &&
+	       f->any_lane == w->any_lane && f->monitor == w->monitor &&
+	       !strcmp(f->source, w->source) &&
 	       !strcmp(f->endpoint, w->endpoint) && !strcmp(f->node, w->node) &&
 	       !strcmp(f->channel_name, w->channel);
 }
@@ -69,6 +77,15 @@ static int check(struct skerry *h, const struct wanted *w)
 	return 0;
 }
 
+/* Programs come and go, by the thousands: their names go with their flows. */
+static const char *keep_endpoint(struct lib_flow *f, const char *endpoint)
+{
+	if (*endpoint != '#' || strlen(endpoint) >= sizeof(f->own_endpoint))
+		return lib_intern(f->handle, endpoint);
+	strcpy(f->own_endpoint, endpoint);
+	return f->own_endpoint;
+}
+
 static int make(struct skerry *h, const struct wanted *w, uint64_t hash,
 		struct lib_flow **ret_flow)
 {
@@ -83,46 +100,123 @@ static int make(struct skerry *h, const struct wanted *w, uint64_t hash,
 		return lib_fail_fast(h, -ENOMEM, "no memory");
 	f->handle = h;
 	f->node = lib_intern(h, w->node);
-	f->endpoint = lib_intern(h, w->endpoint);
+	f->endpoint = keep_endpoint(f, w->endpoint);
 	f->channel_name = lib_intern(h, w->channel);
-	if (!f->node || !f->endpoint || !f->channel_name) {
+	f->source = lib_intern(h, w->source);
+	if (!f->node || !f->endpoint || !f->channel_name || !f->source) {
 		free(f);
 		return lib_fail_fast(h, -ENOMEM, "no memory");
 	}
+	f->monitor = w->monitor;
 	f->keyed = w->keyed;
+	f->any_lane = w->any_lane;
+	f->used_ns = lib_coarse_ns();
 	f->partition_key = w->key;
 	f->hash = hash;
 	lib_flow_renew(f);
 	f->next = h->flows[hash % LIB_FLOW_BUCKETS];
 	h->flows[hash % LIB_FLOW_BUCKETS] = f;
+	h->flow_count++;
 	*ret_flow = f;
 	return 0;
 }
 
-int lib_flow_get(struct skerry *h, const char *node, const char *endpoint,
-		 const struct skerry_forward_opts *opts,
-		 struct lib_flow **ret_flow)
+static bool is_for_values(struct skerry *h, const char *channel)
+{
+	const struct lib_channel *c = lib_channel_find(h, channel);
+
+	return c && c->options & SKERRY_CHANNEL_MONOTONIC;
+}
+
+static struct lib_flow *find_flow(struct skerry *h, const struct wanted *w,
+				  uint64_t hash)
+{
+	struct lib_flow *f = h->flows[hash % LIB_FLOW_BUCKETS];
+
+	while (f && !(f->hash == hash && is(f, w)))
+		f = f->next;
+	return f;
+}
+
+bool lib_flow_rekey(struct lib_flow *f, uint64_t key)
+{
+	struct skerry *h = f->handle;
+	struct wanted w = {
+		.node = f->node,
+		.endpoint = f->endpoint,
+		.channel = f->channel_name,
+		.source = f->source,
+		.monitor = f->monitor,
+		.keyed = f->keyed,
+		.any_lane = f->any_lane,
+		.key = key,
+	};
+	struct lib_flow **p = &h->flows[f->hash % LIB_FLOW_BUCKETS];
+	uint64_t hash = hash_of(&w);
+
+	if (key == f->partition_key)
+		return true;
+	if (find_flow(h, &w, hash))
+		return false;
+	while (*p != f)
+		p = &(*p)->next;
+	*p = f->next;
+	f->partition_key = key;
+	f->hash = hash;
+	f->next = h->flows[hash % LIB_FLOW_BUCKETS];
+	h->flows[hash % LIB_FLOW_BUCKETS] = f;
+	return true;
+}
+
+static int get(struct skerry *h, const char *node, const char *endpoint,
+	       const struct skerry_forward_opts *opts, const char *source,
+	       uint32_t monitor, uint32_t index, struct lib_flow **ret_flow)
 {
 	struct wanted w = {
 		.node = node ? node : "",
 		.endpoint = endpoint ? endpoint : "",
 		.channel = opts && opts->channel ? opts->channel : "default",
+		.source = source ? source : "",
+		.monitor = monitor,
 	};
 	struct lib_flow *f = h->last_flow;
+	struct skerry_ref ref;
 	uint64_t hash;
+
+	if (!node && lib_ref_is(w.endpoint)) {
+		int r = lib_ref_resolve(h, &node, &endpoint, &ref);
+
+		if (r)
+			return r;
+		w.node = node;
+		w.endpoint = endpoint;
+	}
 
 	if (opts && opts->flags & SKERRY_FORWARD_KEY) {
 		w.keyed = true;
 		w.key = opts->partition_key;
+	}
+	/* A flow for each lane serves all keys that go there; of values each
+	 * key has its own. */
+	if (w.keyed && !is_for_values(h, w.channel)) {
+		uint32_t lanes =
+			lib_place_lanes(h,
+					strcmp(w.node, h->node) ? w.node : "",
+					w.channel);
+
+		if (lanes)
+			w.key %= lanes;
+	}
+	if (opts && opts->flags & SKERRY_FORWARD_ANY_LANE) {
+		w.any_lane = true;
+		w.key = index;
 	}
 	/* One's own name is the same place as none. */
 	if (!strcmp(w.node, h->node))
 		w.node = "";
 	if (!f || !is(f, &w)) {
 		hash = hash_of(&w);
-		f = h->flows[hash % LIB_FLOW_BUCKETS];
-		while (f && !(f->hash == hash && is(f, &w)))
-			f = f->next;
+		f = find_flow(h, &w, hash);
 		if (!f) {
 			int r = make(h, &w, hash, &f);
 
@@ -135,6 +229,27 @@ int lib_flow_get(struct skerry *h, const char *node, const char *endpoint,
 	return 0;
 }
 
+int lib_flow_get(struct skerry *h, const char *node, const char *endpoint,
+		 const struct skerry_forward_opts *opts,
+		 struct lib_flow **ret_flow)
+{
+	return lib_flow_get_as(h, node, endpoint, opts, NULL, 0, ret_flow);
+}
+
+int lib_flow_get_as(struct skerry *h, const char *node, const char *endpoint,
+		    const struct skerry_forward_opts *opts, const char *source,
+		    uint32_t monitor, struct lib_flow **ret_flow)
+{
+	return get(h, node, endpoint, opts, source, monitor, 0, ret_flow);
+}
+
+int lib_flow_get_any(struct skerry *h, const char *node, const char *endpoint,
+		     const struct skerry_forward_opts *opts, uint32_t index,
+		     struct lib_flow **ret_flow)
+{
+	return get(h, node, endpoint, opts, NULL, 0, index, ret_flow);
+}
+
 void lib_flow_drop(struct lib_flow *f)
 {
 	struct skerry *h = f->handle;
@@ -143,12 +258,13 @@ void lib_flow_drop(struct lib_flow *f)
 	while (*p != f)
 		p = &(*p)->next;
 	*p = f->next;
+	h->flow_count--;
 	if (h->last_flow == f)
 		h->last_flow = NULL;
 	if (h->blocked == f)
 		h->blocked = NULL;
 	lib_control_forget(h, f);
-	lib_forward_drop_copy(f);
+	lib_value_drop(f);
 	free(f);
 }
 
@@ -156,11 +272,14 @@ void lib_flow_drop(struct lib_flow *f)
 
 void lib_flow_renew(struct lib_flow *f)
 {
+	uint64_t old_id = f->flow_id, number = f->next_number;
+
 	f->flow_id = ++f->handle->next_flow_id;
 	f->state = LIB_FLOW_NEW;
 	f->again = false;
 	f->next_number = f->settled = 1;
 	lib_flow_detach(f);
+	lib_asking_renewed(f, old_id, number);
 }
 
 void lib_flow_detach(struct lib_flow *f)
@@ -169,7 +288,7 @@ void lib_flow_detach(struct lib_flow *f)
 	f->channel = NULL;
 	f->fast_id = 0;
 	f->epoch = 0;
-	f->written = f->wanted = f->granted_seen = 0;
+	f->written = f->wanted = f->granted_seen = f->gate = 0;
 	f->large_asked = f->sent_bytes = 0;
 	f->want_due = false;
 }
@@ -219,8 +338,14 @@ static int ask_flow(struct lib_flow *f)
 	tlv_put_str(&w, SKERRY_K_NODE, f->node);
 	tlv_put_str(&w, SKERRY_K_ENDPOINT, f->endpoint);
 	tlv_put_str(&w, SKERRY_K_CHANNEL, f->channel_name);
-	if (f->keyed)
+	if (f->keyed || f->any_lane)
 		tlv_put_u64(&w, SKERRY_K_PARTITION_KEY, f->partition_key);
+	if (f->any_lane)
+		tlv_put_bool(&w, SKERRY_K_ANY_LANE, true);
+	if (*f->source)
+		tlv_put_str(&w, SKERRY_K_SOURCE, f->source);
+	if (f->monitor)
+		tlv_put_u64(&w, SKERRY_K_MONITOR, f->monitored ? 2 : 1);
 	tlv_put_u64(&w, SKERRY_K_NEXT_SEQUENCE, f->next_number);
 	r = lib_command(f->handle, SKERRY_CMD_FLOW_OPEN, bytes, w.used_bytes,
 			LIB_CALL_FLOW, f, NULL);
@@ -230,8 +355,10 @@ static int ask_flow(struct lib_flow *f)
 }
 
 /* What arrived nobody can tell any more. */
-static void give_up(struct lib_flow *f)
+static void give_up(struct lib_flow *f, int error)
 {
+	lib_asking_closed(f, error);
+	lib_asking_lost(f, 0, error);
 	lib_lost_add(f, f->settled, f->next_number, true);
 	lib_flow_renew(f);
 }
@@ -247,7 +374,7 @@ static void refused_again(struct lib_flow *f, int error, const char *reason)
 		lib_timer_set(f->handle, f->retry_ns);
 		return;
 	}
-	give_up(f);
+	give_up(f, error);
 	if (error != -ECONNRESET)
 		refuse(f, error, reason);
 }
@@ -276,6 +403,7 @@ void lib_flow_answer(struct skerry *h, struct lib_flow *f, int error,
 	f->slot_index = (uint32_t)slot;
 	f->slot = &h->slots[slot];
 	f->state = LIB_FLOW_OPEN;
+	f->monitored = true;
 	f->again = false;
 	lib_fast_opened(f, tlvs, size_bytes);
 }
@@ -331,9 +459,19 @@ static void closed(struct lib_flow *f)
 {
 	uint64_t expected = skerry_load_relaxed(&f->slot->expected);
 	uint32_t flags = skerry_load_relaxed(&f->slot->flags);
+	int32_t error = skerry_load_relaxed(&f->slot->error);
 
 	if (expected < f->settled)
 		expected = f->settled;
+	if (error >= 0)
+		error = -ENOTCONN;
+	lib_asking_closed(f, error);
+	/* A program that has ended answers nothing any more; one that gave
+	 * its endpoint up may. */
+	if (error != -ENOENT || flags & SKERRY_SLOT_UNCERTAIN)
+		lib_asking_lost(f, 0, error);
+	else
+		lib_asking_lost(f, expected, error);
 	if (!f->fast_id)
 		lib_lost_add(f, expected, f->next_number,
 			     flags & SKERRY_SLOT_UNCERTAIN);
@@ -364,6 +502,27 @@ static int step_open(struct lib_flow *f)
 	return -EAGAIN;
 }
 
+/* A few are kept: the agent takes one back some time after it was closed. */
+static bool must_wait_for_slot(struct lib_flow *f)
+{
+	struct skerry *h = f->handle;
+	uint64_t now_ns = lib_now_ns();
+
+	if (lib_slots_used(h) < h->slot_count - SLOTS_SPARE ||
+	    lib_idle_close(h)) {
+		f->full_ns = 0;
+		return false;
+	}
+	/* Those in use now may be idle soon; else the agent says no. */
+	if (!f->full_ns)
+		f->full_ns = now_ns;
+	if (now_ns - f->full_ns > SLOT_WAIT_NS)
+		return false;
+	f->retry_ns = now_ns + SLOT_LOOK_NS;
+	lib_timer_set(h, f->retry_ns);
+	return true;
+}
+
 static int step_new(struct lib_flow *f)
 {
 	if (f->handle->state != LIB_ATTACHED)
@@ -373,6 +532,9 @@ static int step_new(struct lib_flow *f)
 	f->retry_ns = 0;
 	if (!lib_channel_find(f->handle, f->channel_name))
 		return ask_rings(f);
+	if (f->handle->flow_count >= f->handle->slot_count - SLOTS_SPARE &&
+	    must_wait_for_slot(f))
+		return -EAGAIN;
 	return ask_flow(f);
 }
 
@@ -435,7 +597,16 @@ int lib_flows_again(struct skerry *h)
 /* A copy nobody waits for: what becomes of it is said as a loss. */
 static int pump_one(struct lib_flow *f)
 {
+	if (f->state == LIB_FLOW_REFUSED && f->pending && f->value) {
+		if (lib_value_refused(f))
+			lib_lost_report(f, f->next_number, f->next_number + 1,
+					false);
+		return 1;
+	}
+	if (f->last)
+		lib_value_look(f);
 	if (f->state == LIB_FLOW_REFUSED && f->pending) {
+		lib_asking_lost(f, f->next_number, f->error);
 		lib_lost_add(f, f->next_number, f->next_number + 1, false);
 		lib_forward_drop_copy(f);
 		f->sent_bytes = 0;

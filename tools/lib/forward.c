@@ -11,47 +11,100 @@
 /* A lane that was lost may come back at once. */
 #define DOWN_WAIT_NS 1000000000ULL
 
-struct outgoing {
-	struct lib_flow *flow;
-	const void *data;
-	size_t size_bytes;
-	uint8_t flags; /* of DATA */
-};
+/* ---- one record after the other ------------------------------------------------ */
 
-static uint64_t total_of(const struct outgoing *o)
+/* Decided when its first record goes, for all of it. */
+static bool is_packed(const struct lib_outgoing *o)
 {
-	return o->size_bytes > SKERRY_FRAGMENT_BYTES && !o->flow->sent_bytes
-		       ? o->size_bytes
-		       : 0;
-}
-
-static size_t next_bytes(const struct outgoing *o)
-{
-	size_t left = o->size_bytes - o->flow->sent_bytes;
-
-	return left > SKERRY_FRAGMENT_BYTES ? SKERRY_FRAGMENT_BYTES : left;
-}
-
-static int send_fragment(const struct outgoing *o)
-{
-	struct lib_flow *f = o->flow;
-	size_t bytes = next_bytes(o);
-	uint8_t flags = o->flags;
-	int r;
+	const struct lib_flow *f = o->flow;
 
 	if (f->sent_bytes)
-		flags |= SKERRY_DATA_CONT;
-	if (f->sent_bytes + bytes < o->size_bytes)
-		flags |= SKERRY_DATA_MORE;
-	r = lib_flow_put(f, flags, total_of(o),
-			 (const uint8_t *)o->data + f->sent_bytes, bytes);
-	if (!r)
-		f->sent_bytes += bytes;
-	return r;
+		return f->sent_packed;
+	if (f->state != LIB_FLOW_OPEN || f->fast_id || !o->packed ||
+	    !(f->channel->options & SKERRY_CHANNEL_COMPRESSION) ||
+	    !(f->receives & SKERRY_RECEIVES_PACKED))
+		return false;
+	lib_pack(f->handle, o->data, o->size_bytes, o->packed);
+	return o->packed->state == LIB_PACK_DONE;
 }
 
-/* As far as it goes. 0: all of it is written. */
-static int send_now(const struct outgoing *o)
+/* What comes next of it. */
+static struct lib_piece next_piece(const struct lib_outgoing *o)
+{
+	bool packed = is_packed(o);
+	size_t size = packed ? o->packed->size_bytes : o->size_bytes;
+	const uint8_t *data = packed ? o->packed->bytes : o->data;
+	uint64_t sent = o->flow->sent_bytes;
+	size_t left = size - sent;
+	struct lib_piece piece = {
+		.flags = o->flags | (packed ? SKERRY_DATA_PACKED : 0),
+		.payload_bytes = left,
+	};
+
+	if (size)
+		piece.payload = data + sent;
+	if (left > SKERRY_FRAGMENT_BYTES) {
+		piece.payload_bytes = SKERRY_FRAGMENT_BYTES;
+		piece.flags |= SKERRY_DATA_MORE;
+	}
+	if (sent) {
+		piece.flags |= SKERRY_DATA_CONT;
+		return piece;
+	}
+	if (size > SKERRY_FRAGMENT_BYTES)
+		piece.total_bytes = size;
+	piece.plain_bytes = packed ? o->size_bytes : 0;
+	piece.extensions = o->extensions;
+	piece.extension_bytes = o->extension_bytes;
+	return piece;
+}
+
+static void count_packed(const struct lib_outgoing *o)
+{
+	struct skerry_mapping *m = o->flow->channel->mapping;
+
+	skerry_store_relaxed(&m->plain_bytes, m->plain_bytes + o->size_bytes);
+	skerry_store_relaxed(&m->packed_bytes,
+			     m->packed_bytes + o->packed->size_bytes);
+}
+
+/* 1: that was the last of it. */
+static int send_piece(const struct lib_outgoing *o)
+{
+	struct lib_piece piece = next_piece(o);
+	struct lib_flow *f = o->flow;
+	int r;
+
+	/* Room was asked for another that was given up: it is for no other. */
+	if (f->large_asked && !f->sent_bytes &&
+	    piece.total_bytes != f->large_total) {
+		lib_flow_abandon(f);
+		return -EAGAIN;
+	}
+	r = lib_flow_put(f, &piece);
+	if (r)
+		return r;
+	f->sent_packed = is_packed(o);
+	if (piece.flags & SKERRY_DATA_MORE) {
+		f->sent_bytes += piece.payload_bytes;
+		return 0;
+	}
+	if (f->sent_packed)
+		count_packed(o);
+	return 1;
+}
+
+static int send_datagram(const struct lib_outgoing *o)
+{
+	if (o->extension_bytes)
+		return lib_fail(o->flow->handle, -EOPNOTSUPP,
+				"channel %s: datagrams carry no extensions; "
+				"use a stream channel",
+				o->flow->channel_name);
+	return lib_fast_send(o->flow, o->data, o->size_bytes, o->flags);
+}
+
+int lib_outgoing_send(const struct lib_outgoing *o)
 {
 	struct lib_flow *f = o->flow;
 	int r;
@@ -60,72 +113,119 @@ static int send_now(const struct outgoing *o)
 		r = lib_flow_step(f);
 		if (r)
 			return r;
-		if (f->fast_id)
-			r = lib_fast_send(f, o->data, o->size_bytes, o->flags);
-		else if (o->size_bytes <= SKERRY_FRAGMENT_BYTES)
-			r = lib_flow_put(f, o->flags, 0, o->data,
-					 o->size_bytes);
-		else
-			r = send_fragment(o);
-		if (r)
+		if (f->fast_id) {
+			r = send_datagram(o);
+			r = r ? r : 1;
+		} else {
+			r = send_piece(o);
+		}
+		if (r < 0)
 			return r;
-	} while (f->sent_bytes && f->sent_bytes < o->size_bytes);
+	} while (!r);
 	lib_flow_sent(f);
 	return 0;
 }
 
 /* ---- copies ------------------------------------------------------------------- */
 
-static int keep_copy(const struct outgoing *o)
+int lib_copy_new(const struct lib_outgoing *o, struct lib_copy **ret_copy)
 {
-	struct lib_flow *f = o->flow;
-	struct skerry *h = f->handle;
-	size_t bytes = o->size_bytes ? o->size_bytes : 1;
+	struct skerry *h = o->flow->handle;
+	uint64_t bytes = o->size_bytes ? o->size_bytes : 1;
+	struct lib_copy *copy;
 
-	if (f->pending || h->pending_bytes + bytes > SKERRY_PENDING_BYTES)
+	if (h->pending_bytes + bytes > SKERRY_PENDING_BYTES)
 		return -EAGAIN;
-	f->pending = malloc(bytes);
-	if (!f->pending)
+	copy = malloc(sizeof(*copy) + o->size_bytes);
+	if (!copy)
 		return -ENOMEM;
+	memset(copy, 0, sizeof(*copy));
+	copy->counted_bytes = bytes;
+	copy->size_bytes = o->size_bytes;
 	if (o->size_bytes)
-		memcpy(f->pending, o->data, o->size_bytes);
-	f->pending_size = o->size_bytes;
-	f->pending_flags = o->flags;
+		memcpy(copy->data, o->data, o->size_bytes);
+	copy->flags = o->flags;
+	copy->extension_bytes = o->extension_bytes;
+	if (o->extension_bytes)
+		memcpy(copy->extensions, o->extensions, o->extension_bytes);
+	if (o->packed) {
+		copy->packed = *o->packed;
+		*o->packed = (struct lib_packed) { .state = LIB_PACK_UNTRIED };
+	}
 	h->pending_bytes += bytes;
-	h->pending_count++;
+	*ret_copy = copy;
 	return 0;
+}
+
+void lib_copy_free(struct skerry *h, struct lib_copy *copy)
+{
+	if (!copy)
+		return;
+	h->pending_bytes -= copy->counted_bytes;
+	free(copy->packed.bytes);
+	free(copy);
+}
+
+struct lib_outgoing lib_copy_outgoing(struct lib_flow *f, struct lib_copy *copy)
+{
+	return (struct lib_outgoing) {
+		.flow = f,
+		.data = copy->data,
+		.size_bytes = copy->size_bytes,
+		.flags = copy->flags,
+		.extensions = copy->extensions,
+		.extension_bytes = copy->extension_bytes,
+		.packed = &copy->packed,
+	};
+}
+
+/* What was packed since is memory, too. */
+static void count_copy(struct skerry *h, struct lib_copy *copy)
+{
+	uint64_t bytes = (copy->size_bytes ? copy->size_bytes : 1) +
+			 copy->packed.size_bytes;
+
+	h->pending_bytes += bytes - copy->counted_bytes;
+	copy->counted_bytes = bytes;
+}
+
+static int keep_copy(const struct lib_outgoing *o)
+{
+	int r;
+
+	if (o->flow->pending)
+		return -EAGAIN;
+	r = lib_copy_new(o, &o->flow->pending);
+	if (!r)
+		o->flow->handle->pending_count++;
+	return r;
 }
 
 void lib_forward_drop_copy(struct lib_flow *f)
 {
 	if (!f->pending)
 		return;
-	free(f->pending);
+	lib_copy_free(f->handle, f->pending);
 	f->pending = NULL;
-	f->handle->pending_bytes -= f->pending_size ? f->pending_size : 1;
 	f->handle->pending_count--;
-}
-
-static struct outgoing copy_of(struct lib_flow *f)
-{
-	return (struct outgoing) {
-		.flow = f,
-		.data = f->pending,
-		.size_bytes = f->pending_size,
-		.flags = f->pending_flags,
-	};
 }
 
 bool lib_forward_pump(struct lib_flow *f)
 {
-	struct outgoing o = copy_of(f);
+	struct lib_outgoing o = lib_copy_outgoing(f, f->pending);
 	uint64_t before = f->sent_bytes;
+	int r;
 
 	if (f->state == LIB_FLOW_REFUSED)
 		return false;
-	if (send_now(&o))
+	r = lib_outgoing_send(&o);
+	count_copy(f->handle, f->pending);
+	if (r)
 		return f->sent_bytes != before;
-	lib_forward_drop_copy(f);
+	if (lib_value_is(f))
+		lib_value_sent(f);
+	else
+		lib_forward_drop_copy(f);
 	return true;
 }
 
@@ -133,34 +233,45 @@ bool lib_forward_pump(struct lib_flow *f)
 
 static bool moved(struct skerry *h, void *data)
 {
-	const struct outgoing *o = data;
-	struct outgoing copy;
+	const struct lib_outgoing *o = data;
+	struct lib_outgoing copy;
+	struct lib_piece piece;
 
 	if (o->flow->pending) {
-		copy = copy_of(o->flow);
+		copy = lib_copy_outgoing(o->flow, o->flow->pending);
 		o = &copy;
 	}
-	return lib_flow_moved(o->flow, total_of(o), next_bytes(o));
+	piece = next_piece(o);
+	return lib_flow_moved(o->flow, &piece);
 }
 
 /* What skerry_dispatch() and skerry_fd() wake for, until it is sent. */
-static void remember_blocked(const struct outgoing *o)
+static void remember_blocked(const struct lib_outgoing *o)
 {
 	struct skerry *h = o->flow->handle;
+	struct lib_piece piece = next_piece(o);
 
 	h->blocked = o->flow;
-	h->blocked_total = total_of(o);
-	h->blocked_bytes = next_bytes(o);
+	h->blocked_total_bytes = piece.total_bytes;
+	h->blocked_bytes = piece.payload_bytes;
+	h->blocked_extension_bytes = piece.extension_bytes;
+	h->blocked_plain_bytes = piece.plain_bytes;
 	lib_arm(h, LIB_WAIT_CREDIT);
 }
 
 bool lib_forward_unblocked(struct skerry *h)
 {
-	return h->blocked &&
-	       lib_flow_moved(h->blocked, h->blocked_total, h->blocked_bytes);
+	struct lib_piece piece = {
+		.total_bytes = h->blocked_total_bytes,
+		.payload_bytes = h->blocked_bytes,
+		.extension_bytes = h->blocked_extension_bytes,
+		.plain_bytes = h->blocked_plain_bytes,
+	};
+
+	return h->blocked && lib_flow_moved(h->blocked, &piece);
 }
 
-static int would_wait(const struct outgoing *o, bool cast)
+static int would_wait(const struct lib_outgoing *o, bool cast)
 {
 	struct lib_flow *f = o->flow;
 	struct skerry *h = f->handle;
@@ -173,11 +284,11 @@ static int would_wait(const struct outgoing *o, bool cast)
 	    !keep_copy(o))
 		return 0;
 	if (cast) {
-		h->casts_dropped++;
+		lib_cast_dropped(h, f->channel_name);
 		return 0;
 	}
 	remember_blocked(o);
-	if (h->in_callback && !lib_nonblock(h))
+	if (h->in_callback && !o->nowait && !lib_nonblock(h))
 		return lib_fail_fast(h, -EDEADLK,
 				     "skerry_forward: would wait in a "
 				     "callback");
@@ -186,7 +297,7 @@ static int would_wait(const struct outgoing *o, bool cast)
 			     "skerry_fd() is readable");
 }
 
-static int timed_out(const struct outgoing *o)
+static int timed_out(const struct lib_outgoing *o)
 {
 	struct lib_flow *f = o->flow;
 	struct skerry *h = f->handle;
@@ -208,7 +319,7 @@ static int timed_out(const struct outgoing *o)
 }
 
 /* A lane that is down may come back; everything else is final. */
-static int wait_while_down(const struct outgoing *o, int error,
+static int wait_while_down(const struct lib_outgoing *o, int error,
 			   uint64_t *down_until_ns, uint64_t deadline_ns)
 {
 	struct skerry *h = o->flow->handle;
@@ -233,12 +344,12 @@ static int attached(struct skerry *h, uint64_t deadline_ns)
 	return h->state == LIB_ATTACHED ? 0 : lib_attach_wait(h, deadline_ns);
 }
 
-static int send_slowly(const struct outgoing *o, bool cast,
-		       uint64_t deadline_ns)
+int lib_outgoing_wait(const struct lib_outgoing *o, bool cast,
+		      uint64_t deadline_ns)
 {
 	struct lib_flow *f = o->flow;
 	struct skerry *h = f->handle;
-	bool nowait = cast || lib_nonblock(h) || h->in_callback;
+	bool nowait = cast || o->nowait || lib_nonblock(h) || h->in_callback;
 	uint64_t down_until_ns = 0;
 	int r;
 
@@ -247,9 +358,11 @@ static int send_slowly(const struct outgoing *o, bool cast,
 		r = attached(h, nowait ? 0 : deadline_ns);
 		if (r)
 			return r;
+		if (lib_value_is(f))
+			return lib_value_forward(o);
 		if (f->pending)
 			lib_forward_pump(f);
-		r = f->pending ? -EAGAIN : send_now(o);
+		r = f->pending ? -EAGAIN : lib_outgoing_send(o);
 		if (r == 0)
 			return 0;
 		if (r != -EAGAIN && (nowait || !lib_flow_down(f)))
@@ -268,7 +381,7 @@ static int send_slowly(const struct outgoing *o, bool cast,
 	}
 }
 
-static int check(struct skerry *h, const void *data, size_t size_bytes,
+static int check(struct skerry *h, const struct lib_message *m,
 		 const struct skerry_forward_opts *opts)
 {
 	if (opts && opts->size < sizeof(*opts))
@@ -276,41 +389,81 @@ static int check(struct skerry *h, const void *data, size_t size_bytes,
 				"forward options: size is %zu; set it to "
 				"sizeof(struct skerry_forward_opts)",
 				opts->size);
-	if (opts && opts->flags & ~SKERRY_FORWARD_KEY)
+	if (opts &&
+	    opts->flags & ~(SKERRY_FORWARD_KEY | SKERRY_FORWARD_ANY_LANE))
 		return lib_fail(h, -EINVAL,
 				"forward options: flags 0x%x "
 				"unknown",
 				opts->flags);
-	if (!data && size_bytes)
+	if (opts &&
+	    opts->flags == (SKERRY_FORWARD_KEY | SKERRY_FORWARD_ANY_LANE))
+		return lib_fail_fast(
+			h, -EINVAL,
+			"forward options: a key keeps to its lane; "
+			"any_lane does not");
+	if (!m->data && m->size_bytes)
 		return lib_fail_fast(h, -EINVAL, "no data, but a size");
-	if (size_bytes > SKERRY_MESSAGE_MAX_BYTES)
+	if (m->extension_bytes >
+	    SKERRY_MESSAGE_EXT_MAX_BYTES - LIB_EXTENSIONS_OWN_BYTES)
+		return lib_fail_fast(h, -EINVAL, "extensions too long");
+	if (m->size_bytes > SKERRY_MESSAGE_MAX_BYTES)
 		return lib_fail(h, -EMSGSIZE,
-				"message of %zu bytes; at most %u", size_bytes,
-				SKERRY_MESSAGE_MAX_BYTES);
+				"message of %zu bytes; at most %u",
+				m->size_bytes, SKERRY_MESSAGE_MAX_BYTES);
 	return 0;
 }
 
-static int forward(struct skerry *h, const char *node, const char *endpoint,
-		   const void *data, size_t size_bytes,
-		   const struct skerry_forward_opts *opts, bool cast)
+static int forward(struct lib_outgoing *o, const struct lib_message *message,
+		   const struct skerry_forward_opts *opts)
 {
-	struct outgoing o = {
-		.data = data,
-		.size_bytes = size_bytes,
-		.flags = cast ? SKERRY_DATA_CAST : 0,
+	struct lib_flow *f = o->flow;
+	struct skerry *h = f->handle;
+	int r;
+
+	f->used_ns = lib_coarse_ns();
+	if (lib_value_is(f) && h->state == LIB_ATTACHED) {
+		if (message->extension_bytes)
+			return lib_fail(h, -EOPNOTSUPP,
+					"channel %s is monotonic: newer values "
+					"replace older ones; ask on another",
+					f->channel_name);
+		return lib_value_forward(o);
+	}
+	r = f->pending ? -EAGAIN : lib_outgoing_send(o);
+	if (r)
+		r = lib_outgoing_wait(o, message->cast,
+				      lib_deadline(h, opts ? opts->timeout_ms
+							   : 0));
+	return r;
+}
+
+int lib_forward(struct skerry *h, const char *node, const char *endpoint,
+		const struct lib_message *message,
+		const struct skerry_forward_opts *opts)
+{
+	struct lib_packed packed = { .state = LIB_PACK_UNTRIED };
+	struct lib_outgoing o = {
+		.data = message->data,
+		.size_bytes = message->size_bytes,
+		.flags = message->cast ? SKERRY_DATA_CAST : 0,
+		.extensions = message->extensions,
+		.extension_bytes = message->extension_bytes,
+		.nowait = message->nowait,
+		.packed = &packed,
 	};
 	uint64_t number;
 	int r;
 
-	r = check(h, data, size_bytes, opts);
+	r = check(h, message, opts);
+	if (!r && opts && opts->flags & SKERRY_FORWARD_ANY_LANE)
+		return lib_spread_forward(h, node, endpoint, message, opts);
 	if (!r)
-		r = lib_flow_get(h, node, endpoint, opts, &o.flow);
+		r = lib_flow_get_as(h, node, endpoint, opts, message->source, 0,
+				    &o.flow);
 	if (r)
 		return r;
-	r = o.flow->pending ? -EAGAIN : send_now(&o);
-	if (r)
-		r = send_slowly(&o, cast,
-				lib_deadline(h, opts ? opts->timeout_ms : 0));
+	r = forward(&o, message, opts);
+	free(packed.bytes);
 	if (h->blocked == o.flow && !r)
 		h->blocked = NULL;
 	if (!r && opts && opts->ret_number) {
@@ -318,9 +471,11 @@ static int forward(struct skerry *h, const char *node, const char *endpoint,
 		number = o.flow->next_number - !o.flow->pending;
 		*opts->ret_number = number;
 	}
+	if (message->ret_flow && (!r || r == -EAGAIN))
+		*message->ret_flow = o.flow;
 	/* A flow that was never open is not worth remembering. */
 	if (r && r != -EAGAIN && o.flow->state == LIB_FLOW_NEW &&
-	    !o.flow->again && !o.flow->pending)
+	    !o.flow->again && !o.flow->pending && !o.flow->last)
 		lib_flow_drop(o.flow);
 	return r;
 }
@@ -330,7 +485,9 @@ SKERRY_API int skerry_forward(struct skerry *h, const char *node,
 			      size_t size_bytes,
 			      const struct skerry_forward_opts *opts)
 {
-	return forward(h, node, endpoint, data, size_bytes, opts, false);
+	struct lib_message message = { .data = data, .size_bytes = size_bytes };
+
+	return lib_forward(h, node, endpoint, &message, opts);
 }
 
 SKERRY_API int skerry_cast(struct skerry *h, const char *node,
@@ -338,5 +495,11 @@ SKERRY_API int skerry_cast(struct skerry *h, const char *node,
 			   size_t size_bytes,
 			   const struct skerry_forward_opts *opts)
 {
-	return forward(h, node, endpoint, data, size_bytes, opts, true);
+	struct lib_message message = {
+		.data = data,
+		.size_bytes = size_bytes,
+		.cast = true,
+	};
+
+	return lib_forward(h, node, endpoint, &message, opts);
 }

@@ -143,9 +143,11 @@ static int make_descriptors(struct skerry *h)
 	return 0;
 }
 
+/* An agent with too many at its door has fewer a moment later. */
 static bool settled(struct skerry *h, void *data)
 {
-	return h->state != LIB_ATTACHING;
+	return h->state == LIB_ATTACHED ||
+	       (h->state == LIB_DETACHED && h->attach_error != -EAGAIN);
 }
 
 static int first_attach(struct skerry *h)
@@ -154,6 +156,8 @@ static int first_attach(struct skerry *h)
 
 	lib_attach_step(h);
 	r = lib_wait(h, settled, NULL, lib_deadline(h, 0), 0);
+	if (r && h->state == LIB_DETACHED)
+		return h->attach_error;
 	if (r)
 		return lib_fail(h, r,
 				"%s: the agent does not answer; is it "
@@ -233,11 +237,17 @@ SKERRY_API void skerry_close(struct skerry *h)
 	if (h->state == LIB_ATTACHED)
 		lib_wait(h, all_taken, NULL, lib_deadline(h, CLOSE_WAIT_MS),
 			 LIB_WAIT_CREDIT);
+	lib_casts_given_up(h);
+	/* Messages set aside before the rings they may lie in. */
+	lib_asking_free(h);
 	lib_attach_free(h);
 	lib_flows_free(h);
+	lib_pack_free(h);
+	lib_places_free(h);
 	lib_inflow_free(h);
 	lib_endpoint_free(h);
 	lib_watch_free(h);
+	lib_reserve_free(h);
 	lib_lost_free(h);
 	names_free(h);
 	close_fd(h->timer_fd);

@@ -34,6 +34,7 @@
 
 struct lib_flow;
 struct lib_fast;
+struct lib_asking;
 
 /* One program elsewhere sending to an endpoint of ours. */
 struct lib_inflow {
@@ -54,6 +55,9 @@ struct lib_inflow {
 	uint64_t partial_bytes;
 	uint64_t total_bytes;
 	uint64_t partial_number;
+	uint8_t partial_flags; /* of its first fragment */
+	uint8_t partial_extensions[SKERRY_MESSAGE_EXT_MAX_BYTES + 12];
+	size_t partial_extension_bytes;
 };
 
 struct lib_view {
@@ -79,6 +83,7 @@ struct lib_channel {
 	struct lib_inflow **inflows; /* by index in records */
 	uint32_t inflow_room;
 	struct lib_fast *fast; /* NULL on a stream channel */
+	uint32_t options; /* SKERRY_CHANNEL_* */
 	bool retired; /* its agent is gone */
 	/* Retired: what was read to the tail and waits for skerry_next(). */
 	struct skerry_message *backlog;
@@ -118,6 +123,10 @@ struct lib_event {
 	uint8_t tlvs[];
 };
 
+/* A watch of the library's own: at once, not in skerry_dispatch(). */
+typedef void lib_watch_fn(struct skerry *h, void *data, const void *tlvs,
+			  size_t size_bytes);
+
 struct lib_watch {
 	struct lib_watch *next;
 	int id;
@@ -125,8 +134,10 @@ struct lib_watch {
 	uint32_t told;
 	bool follow; /* of skerry_follow() */
 	bool up; /* wanted direction */
+	bool both; /* either */
 	const char *node; /* NULL: any */
 	const char *channel;
+	lib_watch_fn *own;
 	skerry_change_fn *function;
 	skerry_row_fn *row_function;
 	void *data;
@@ -138,11 +149,30 @@ struct lib_endpoint {
 	char name[SKERRY_ENDPOINT_MAX_BYTES + 1];
 };
 
+struct lib_reserve {
+	struct lib_reserve *next;
+	uint32_t told;
+	char tag[SKERRY_TAG_MAX_BYTES + 1];
+};
+
 struct lib_lost {
 	struct lib_lost *next;
 	const char *node, *endpoint, *channel;
 	uint64_t from_number, to_number;
 	bool uncertain;
+};
+
+/* The lanes of a channel to a node, as a flow there has shown them. */
+struct lib_place {
+	struct lib_place *next;
+	const char *node, *channel; /* kept names */
+	uint32_t lanes;
+};
+
+/* Of a channel whose rings are not there. */
+struct lib_casts {
+	const char *channel;
+	uint64_t dropped;
 };
 
 struct lib_name {
@@ -211,22 +241,33 @@ struct skerry {
 	/* Outgoing. */
 	struct lib_flow *flows[LIB_FLOW_BUCKETS];
 	struct lib_flow *last_flow;
+	uint32_t flow_count;
+	struct lib_place *places;
 	uint64_t next_flow_id;
 	uint64_t pending_bytes; /* copies of large messages */
 	uint32_t pending_count;
+	uint32_t value_count; /* copies of values, pending ones included */
+	void *pack, *unpack; /* contexts, made at first use */
 	uint64_t casts_dropped;
+	struct lib_casts casts[SKERRY_CHANNELS_MAX];
 	/* What -EAGAIN was returned for last; dispatch wakes for it. */
 	struct lib_flow *blocked;
-	uint64_t blocked_total;
-	size_t blocked_bytes;
+	uint64_t blocked_total_bytes;
+	size_t blocked_bytes, blocked_extension_bytes;
+	uint64_t blocked_plain_bytes;
 	uint64_t looked_ns; /* when all flows were last looked at */
 
 	/* Incoming. */
 	struct lib_inflow *inflows[LIB_INFLOW_BUCKETS];
 	struct lib_endpoint *endpoints;
+	uint32_t own_told; /* our own: to the agent of this generation */
 	uint64_t freed_bytes; /* reassembly memory, in this attachment */
+	uint64_t plain_bytes; /* unpacked, in the program's hands */
 	uint8_t *spare; /* one reassembly buffer kept for the next */
 	uint64_t spare_bytes;
+
+	/* Requests, monitors; NULL before the first. See asking.h. */
+	struct lib_asking *asking;
 
 	/* For skerry_dispatch(). */
 	struct lib_event *events, **events_tail;
@@ -237,6 +278,7 @@ struct skerry {
 	void *lost_data;
 	struct lib_watch *watches;
 	int next_watch;
+	struct lib_reserve *reserves;
 
 	struct lib_name *names[LIB_NAME_BUCKETS];
 	const char *error; /* the sentence */
@@ -272,10 +314,23 @@ int lib_map(int fd, uint32_t mapping_bytes, uint32_t kind,
 void lib_unmap(struct skerry_mapping *mapping, uint8_t *out_data,
 	       uint8_t *in_data);
 
-/* ---- member.c --------------------------------------------------------- */
+/* ---- member.c, specs.c, peers.c --------------------------------------- */
 
 void lib_spec_read(const void *tlvs, size_t size_bytes,
 		   struct skerry_spec *ret_spec);
+/* A skerry_row_fn that collects specs; data is a struct lib_specs. */
+struct lib_specs {
+	struct skerry_spec *specs;
+	size_t room;
+	size_t count;
+};
+void lib_spec_row(void *data, const void *row, size_t size_bytes);
+/* Each row of an answer to that function. */
+void lib_rows(const void *tlvs, size_t size_bytes, skerry_row_fn *function,
+	      void *data);
+/* Reservations, to a new agent. -EAGAIN: not all said yet. */
+int lib_reserve_again(struct skerry *h);
+void lib_reserve_free(struct skerry *h);
 
 /* ---- attach.c --------------------------------------------------------- */
 
@@ -342,6 +397,9 @@ void lib_control_forget(struct skerry *h, const void *object);
 void lib_watch_event(struct skerry *h, uint32_t watch, const void *tlvs,
 		     size_t size_bytes);
 int lib_watch_run(struct skerry *h);
+/* Its number, or -errno. wait: until the agent has agreed to it; else it is
+ * asked for by and by. */
+int lib_watch_own(struct skerry *h, const struct lib_watch *given, bool wait);
 /* Tell a new agent. -EAGAIN: not all said yet. */
 int lib_watch_again(struct skerry *h);
 void lib_watch_free(struct skerry *h);
@@ -351,7 +409,7 @@ void lib_watch_free(struct skerry *h);
 struct lib_channel *lib_channel_find(struct skerry *h, const char *name);
 /* Takes the mapping over (also on failure). */
 int lib_channel_add(struct skerry *h, uint32_t index, const char *name,
-		    struct lib_map *map);
+		    uint32_t options, struct lib_map *map);
 /* 1: a message; 0: none; -ENOBUFS: too many held; -EPROTO. */
 int lib_channel_next(struct lib_channel *c, struct skerry_message *ret_message);
 void lib_channel_release(struct lib_channel *c, uint64_t view);
@@ -374,6 +432,20 @@ void lib_inflow_drop_partial(struct skerry *h, struct lib_inflow *inflow,
 int lib_inflow_again(struct skerry *h);
 void lib_inflow_free(struct skerry *h);
 
+/* ---- extension.c ------------------------------------------------------- */
+
+/*
+ * The extensions of a message that is complete, before the program sees it
+ * (total_bytes among them): fill what they say into m, whose other fields
+ * are set. They are in memory that the sender can still change: read each
+ * value once, and bounded. -EPROTO: the message is not handed over but
+ * dropped and counted, because a critical one is unknown or a known one
+ * makes no sense. Called once for each message, in order, also for those
+ * that go into a retired channel's backlog.
+ */
+int lib_extension_read(struct lib_inflow *inflow, const void *extensions,
+		       size_t size_bytes, struct skerry_message *m);
+
 /* Memory for a message of several fragments. */
 uint8_t *lib_buffer_get(struct skerry *h, uint64_t bytes);
 void lib_buffer_put(struct skerry *h, uint8_t *buffer, uint64_t bytes,
@@ -391,6 +463,8 @@ enum lib_message_kind {
 	LIB_MSG_RING,
 	LIB_MSG_HEAP,
 	LIB_MSG_FAST,
+	LIB_MSG_PLAIN, /* unpacked, of the library's own budget */
+	LIB_MSG_COPY, /* set aside while skerry_call() waited */
 };
 
 /* ---- endpoint (message.c) ---------------------------------------------- */
@@ -399,6 +473,48 @@ int lib_endpoint_again(struct skerry *h);
 void lib_endpoint_answer(struct skerry *h, struct lib_endpoint *e, int error,
 			 const char *reason);
 void lib_endpoint_free(struct skerry *h);
+
+/* ---- casts.c ---------------------------------------------------------------- */
+
+/* channel: as it is kept by lib_intern(). */
+void lib_cast_dropped(struct skerry *h, const char *channel);
+void lib_casts_publish(struct lib_channel *c);
+/* The handle is closed: copies of casts that wait still are dropped. */
+void lib_casts_given_up(struct skerry *h);
+
+/* ---- message.c, ahead.c, call.c ------------------------------------------ */
+
+/* The next one in the rings. 1, 0, -ENOBUFS; m->reserved is not 0 when it is
+ * a reply, which lib_reply_take() takes over. */
+int lib_message_take(struct skerry *h, struct skerry_message *m);
+void lib_reply_take(struct skerry *h, struct skerry_message *m);
+/* One that was read before its turn. */
+bool lib_ahead_pop(struct skerry *h, struct skerry_message *m);
+bool lib_ahead_has(const struct skerry *h);
+
+/* ---- asking.c -------------------------------------------------------------- */
+
+void lib_asking_progress(struct skerry *h);
+/* Something waits for skerry_dispatch(). */
+bool lib_asking_due(const struct skerry *h);
+/* The agent is to wake us when slots change. */
+bool lib_asking_wants(const struct skerry *h);
+/* A slot has changed, and nobody has looked. */
+bool lib_asking_news(const struct skerry *h);
+/* In skerry_dispatch(). */
+int lib_asking_run(struct skerry *h);
+bool lib_asking_timer(const struct skerry *h, int fd);
+void lib_asking_free(struct skerry *h);
+
+/* ---- ref.c ------------------------------------------------------------------- */
+
+#define LIB_OWN_ENDPOINT_BYTES 34U /* "#", 32 digits, NUL */
+bool lib_ref_is(const char *text);
+/* With *node NULL *endpoint may be a reference: then both point into ref. */
+int lib_ref_resolve(struct skerry *h, const char **node, const char **endpoint,
+		    struct skerry_ref *ref);
+void lib_ref_program(const uint8_t program[16],
+		     char ret_endpoint[LIB_OWN_ENDPOINT_BYTES]);
 
 static inline void lib_kick(struct skerry *h)
 {

@@ -8,6 +8,17 @@
 void lib_lost_add(struct lib_flow *f, uint64_t from, uint64_t to,
 		  bool uncertain)
 {
+	/* Older values are not missed, and the last is sent again. */
+	if (lib_value_is(f)) {
+		lib_value_lost(f, from);
+		return;
+	}
+	lib_lost_report(f, from, to, uncertain);
+}
+
+void lib_lost_report(struct lib_flow *f, uint64_t from, uint64_t to,
+		     bool uncertain)
+{
 	struct skerry *h = f->handle;
 	struct lib_lost *lost;
 
@@ -18,7 +29,9 @@ void lib_lost_add(struct lib_flow *f, uint64_t from, uint64_t to,
 		return;
 	lost->next = NULL;
 	lost->node = *f->node ? f->node : h->node;
-	lost->endpoint = f->endpoint;
+	lost->endpoint = lib_intern(h, f->endpoint);
+	if (!lost->endpoint)
+		lost->endpoint = "";
 	lost->channel = f->channel_name;
 	lost->from_number = from;
 	lost->to_number = to;

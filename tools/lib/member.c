@@ -5,56 +5,7 @@
 
 #include "internal.h"
 
-/* ---- specs ------------------------------------------------------------------ */
-
-static void spec_field(struct skerry_spec *spec, const struct tlv_reader *r)
-{
-	struct skerry_addr addr;
-	uint64_t number;
-
-	switch (r->key) {
-	case SKERRY_K_NAME:
-		tlv_str(r, spec->name, sizeof(spec->name));
-		break;
-	case SKERRY_K_INCARNATION:
-		tlv_u64(r, &spec->incarnation);
-		break;
-	case SKERRY_K_BOOT_NONCE:
-		tlv_u64(r, &spec->boot_nonce);
-		break;
-	case SKERRY_K_PORT_BLOCK:
-		if (!tlv_u64(r, &number))
-			spec->port_block = (uint16_t)number;
-		break;
-	case SKERRY_K_OVERLAY:
-		tlv_str(r, spec->overlay, sizeof(spec->overlay));
-		break;
-	case SKERRY_K_ADDRESS:
-		if (spec->address_count == SKERRY_ADDRS_MAX ||
-		    tlv_addr(r, &addr))
-			break;
-		memcpy(spec->address[spec->address_count].ip, addr.ip, 16);
-		spec->address[spec->address_count++].port = addr.port;
-		break;
-	}
-}
-
-void lib_spec_read(const void *tlvs, size_t size_bytes,
-		   struct skerry_spec *ret_spec)
-{
-	struct skerry_spec spec = { .name = "" };
-	struct tlv_reader r;
-
-	/* A row may hold the spec whole or its fields. */
-	if (tlv_find(tlvs, size_bytes, SKERRY_K_SPEC, &r)) {
-		tlvs = r.value;
-		size_bytes = r.length;
-	}
-	tlv_reader_init(&r, tlvs, size_bytes);
-	while (tlv_next(&r))
-		spec_field(&spec, &r);
-	*ret_spec = spec;
-}
+/* ---- specs -------------------------------------------------------------------- */
 
 static void myself_row(void *data, const void *row, size_t size_bytes)
 {

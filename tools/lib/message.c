@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "outgoing.h"
+#include "asking.h"
 
 /* A channel's share of the turns before the next one is looked at. */
 #define TURN_MESSAGES 64U
@@ -94,8 +94,33 @@ SKERRY_API int skerry_unregister(struct skerry *h, const char *endpoint)
 	return 0;
 }
 
+/* The one that every program has: a new agent waits for us to have told what
+ * came to it. */
+static int own_again(struct skerry *h)
+{
+	char name[LIB_OWN_ENDPOINT_BYTES];
+	uint8_t bytes[64];
+	struct tlv_writer w;
+	int r;
+
+	if (h->own_told == h->generation)
+		return 0;
+	lib_ref_program(h->instance, name);
+	tlv_writer_init(&w, bytes, sizeof(bytes));
+	tlv_put_str(&w, SKERRY_K_ENDPOINT, name);
+	r = lib_command(h, SKERRY_CMD_REGISTER, bytes, w.used_bytes,
+			LIB_CALL_QUIET, NULL, NULL);
+	if (!r)
+		h->own_told = h->generation;
+	return r;
+}
+
 int lib_endpoint_again(struct skerry *h)
 {
+	int r = own_again(h);
+
+	if (r)
+		return r;
 	for (struct lib_endpoint *e = h->endpoints; e; e = e->next) {
 		uint8_t bytes[SKERRY_ENDPOINT_MAX_BYTES + 16];
 		struct tlv_writer w;
@@ -207,6 +232,27 @@ static int take_any(struct skerry *h, struct skerry_message *m)
 	return result;
 }
 
+int lib_message_take(struct skerry *h, struct skerry_message *m)
+{
+	return take_any(h, m);
+}
+
+/* The next that is the program's own affair. */
+static int take_next(struct skerry *h, struct skerry_message *m)
+{
+	int r;
+
+	if (lib_ahead_pop(h, m))
+		return 1;
+	do {
+		r = take_any(h, m);
+		if (r != 1 || !m->reserved)
+			return r;
+		lib_reply_take(h, m);
+	} while (!lib_ahead_pop(h, m));
+	return 1;
+}
+
 static bool any(struct skerry *h, void *data)
 {
 	return lib_incoming(h);
@@ -218,7 +264,7 @@ SKERRY_API int skerry_next(struct skerry *h, struct skerry_message *ret_message,
 	uint64_t deadline_ns = LIB_NEVER;
 	int r;
 
-	r = take_any(h, ret_message);
+	r = take_next(h, ret_message);
 	if (r == 1)
 		return 0;
 	if (timeout_ms >= 0)
@@ -230,7 +276,7 @@ SKERRY_API int skerry_next(struct skerry *h, struct skerry_message *ret_message,
 				     "skerry_next: would wait in a callback");
 	while (r == 0) {
 		lib_progress(h);
-		r = take_any(h, ret_message);
+		r = take_next(h, ret_message);
 		if (r || !deadline_ns)
 			break;
 		/* Something came: look; it may have been no message. */
@@ -267,8 +313,17 @@ SKERRY_API void skerry_release(struct skerry *h, struct skerry_message *message)
 		if (internal[LIB_MSG_VIEW])
 			lib_channel_release(c, 0);
 		break;
+	case LIB_MSG_PLAIN:
+		h->plain_bytes -= message->size_bytes;
+		free((void *)(uintptr_t)internal[LIB_MSG_BUFFER]);
+		if (internal[LIB_MSG_VIEW])
+			lib_channel_release(c, 0);
+		break;
 	case LIB_MSG_FAST:
 		lib_fast_release(c, internal[LIB_MSG_VIEW]);
+		break;
+	case LIB_MSG_COPY:
+		lib_ahead_release(h, message);
 		break;
 	}
 	internal[LIB_MSG_KIND] = LIB_MSG_NONE;

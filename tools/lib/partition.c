@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "grudge.h"
 #include "internal.h"
 
 #define TIMEOUT_MS 5000U
 /* The agent answers at its time-out; it gets this much longer to do so. */
 #define GRACE_NS 2000000000ULL
-#define COMMAND_BYTES 32768U
+#define COMMAND_BYTES 60000U
 
 /* "A,B" as one component. */
 static int put_component(struct skerry *h, struct tlv_writer *w,
@@ -47,7 +48,8 @@ static int take_opts(struct skerry *h,
 	if (given)
 		memcpy(opts, given,
 		       size < sizeof(*opts) ? size : sizeof(*opts));
-	if (opts->flags & ~(SKERRY_PARTITION_FORCE | SKERRY_PARTITION_ONE_WAY))
+	if (opts->flags & ~(SKERRY_PARTITION_FORCE | SKERRY_PARTITION_ONE_WAY |
+			    SKERRY_PARTITION_SEED))
 		return lib_fail(h, -EINVAL,
 				"partition options: flags 0x%x unknown",
 				opts->flags);
@@ -55,6 +57,22 @@ static int take_opts(struct skerry *h,
 		opts->shape = "around";
 	if (!opts->timeout_ms)
 		opts->timeout_ms = TIMEOUT_MS;
+	return 0;
+}
+
+static int put_target(struct skerry *h, struct tlv_writer *w,
+		      const struct skerry_partition_opts *opts)
+{
+	struct lib_target target;
+
+	if (!opts->target)
+		return 0;
+	if (lib_target_parse(opts->target, &target))
+		return lib_fail(h, -EINVAL,
+				"target %.80s: ADDRESS[/PREFIX][:PORT] is "
+				"wanted, in digits",
+				opts->target);
+	lib_target_put(w, &target);
 	return 0;
 }
 
@@ -85,13 +103,24 @@ static int put_inject(struct skerry *h, struct tlv_writer *w,
 		tlv_put_bool(w, SKERRY_K_FORCE, true);
 	if (opts->flags & SKERRY_PARTITION_ONE_WAY)
 		tlv_put_bool(w, SKERRY_K_ONE_WAY, true);
+	if (opts->flags & SKERRY_PARTITION_SEED)
+		tlv_put_u64(w, SKERRY_K_SEED, opts->seed);
+	if (opts->loss_ppm)
+		tlv_put_u64(w, SKERRY_K_LOSS_PPM, opts->loss_ppm);
+	if (opts->matrix)
+		tlv_put(w, SKERRY_K_MATRIX, opts->matrix, opts->matrix_bytes);
+	if (opts->protocol)
+		tlv_put_str(w, SKERRY_K_PROTOCOL, opts->protocol);
+	if (opts->host)
+		tlv_put_str(w, SKERRY_K_HOST, opts->host);
 	tlv_put_u64(w, SKERRY_K_TIMEOUT_MS, opts->timeout_ms);
-	return 0;
+	return put_target(h, w, opts);
 }
 
 struct outcome {
 	struct skerry_reference reference;
 	bool referenced;
+	uint64_t seed;
 	int missing;
 	char names[200]; /* of the missing */
 };
@@ -107,6 +136,8 @@ static void outcome_part(void *data, const void *tlvs, size_t size_bytes)
 
 		if (r.key == SKERRY_K_REFERENCE && !tlv_id(&r, o->reference.id))
 			o->referenced = true;
+		if (r.key == SKERRY_K_SEED)
+			tlv_u64(&r, &o->seed);
 		if (r.key != SKERRY_K_MISSING ||
 		    tlv_str(&r, name, sizeof(name)))
 			continue;
@@ -126,6 +157,30 @@ static int missing(struct skerry *h, const struct outcome *o, const char *what)
 	return o->missing;
 }
 
+/* The command for that, and its answer's parts. */
+static int command(struct skerry *h, uint32_t number, const char *origin,
+		   uint32_t ttl, const struct skerry_partition_opts *opts,
+		   skerry_row_fn *function, void *data)
+{
+	struct tlv_writer w;
+	uint8_t *bytes;
+	int r;
+
+	bytes = malloc(COMMAND_BYTES);
+	if (!bytes)
+		return lib_fail_fast(h, -ENOMEM, "no memory");
+	tlv_writer_init(&w, bytes, COMMAND_BYTES);
+	r = put_inject(h, &w, origin, ttl, opts);
+	if (!r && w.full)
+		r = lib_fail_fast(h, -EMSGSIZE, "too many nodes for one call");
+	if (!r)
+		r = lib_call(h, number, &w,
+			     lib_deadline(h, opts->timeout_ms) + GRACE_NS,
+			     function, data);
+	free(bytes);
+	return r;
+}
+
 SKERRY_API int
 skerry_inject_partition(struct skerry *h, const char *origin, uint32_t ttl,
 			const struct skerry_partition_opts *given,
@@ -133,30 +188,37 @@ skerry_inject_partition(struct skerry *h, const char *origin, uint32_t ttl,
 {
 	struct skerry_partition_opts opts;
 	struct outcome outcome = { .missing = 0 };
-	struct tlv_writer w;
-	uint8_t *bytes;
 	int r;
 
 	r = take_opts(h, given, &opts);
 	if (r)
 		return r;
-	bytes = malloc(COMMAND_BYTES);
-	if (!bytes)
-		return lib_fail_fast(h, -ENOMEM, "no memory");
-	tlv_writer_init(&w, bytes, COMMAND_BYTES);
-	r = put_inject(h, &w, origin, ttl, &opts);
-	if (!r)
-		r = lib_call(h, SKERRY_CMD_INJECT, &w,
-			     lib_deadline(h, opts.timeout_ms) + GRACE_NS,
-			     outcome_part, &outcome);
-	free(bytes);
+	r = command(h, SKERRY_CMD_INJECT, origin, ttl, &opts, outcome_part,
+		    &outcome);
 	if (r)
 		return r;
 	if (!outcome.referenced)
 		return lib_fail_fast(h, -EPROTO, "the agent gave no reference");
 	if (ret_reference)
 		*ret_reference = outcome.reference;
+	if (opts.ret_seed)
+		*opts.ret_seed = outcome.seed;
 	return missing(h, &outcome, "the others are cut");
+}
+
+SKERRY_API int
+skerry_explain_partition(struct skerry *h, const char *origin, uint32_t ttl,
+			 const struct skerry_partition_opts *given,
+			 skerry_row_fn *function, void *data)
+{
+	struct skerry_partition_opts opts;
+	int r;
+
+	r = take_opts(h, given, &opts);
+	if (r)
+		return r;
+	return command(h, SKERRY_CMD_EXPLAIN, origin, ttl, &opts, function,
+		       data);
 }
 
 SKERRY_API int

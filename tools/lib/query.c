@@ -20,8 +20,8 @@ static uint32_t command_for(const char *query)
 		"status",  "events", "features", "myself",     NULL,
 	};
 	static const char *const data[] = {
-		"connections", "endpoints", "channels", "programs",
-		"kernel",      "rules",	    "limits",	NULL,
+		"connections", "endpoints", "channels",	 "programs", "kernel",
+		"rules",       "limits",    "discovery", NULL,
 	};
 
 	if (listed(control, query))

@@ -49,7 +49,7 @@ static bool control_waiting(struct skerry *h)
 
 bool lib_incoming(struct skerry *h)
 {
-	if (h->fast_readable)
+	if (h->fast_readable || lib_ahead_has(h))
 		return true;
 	for (struct lib_channel *c = h->retired; c; c = c->next)
 		if (c->backlog_next < c->backlog_count)
@@ -69,7 +69,7 @@ static void say_again(struct skerry *h)
 	/* Frontiers before endpoints: a flow that opens again must find what
 	 * we already have. */
 	if (lib_inflow_again(h) || lib_endpoint_again(h) ||
-	    lib_watch_again(h) || lib_flows_again(h))
+	    lib_watch_again(h) || lib_reserve_again(h) || lib_flows_again(h))
 		return;
 	h->reattached = false;
 }
@@ -87,6 +87,8 @@ int lib_progress(struct skerry *h)
 		say_again(h);
 	if (h->state == LIB_ATTACHED)
 		n += lib_flows_pump(h);
+	if (h->asking)
+		lib_asking_progress(h);
 	return n;
 }
 
@@ -114,7 +116,8 @@ static void look_at_events(struct skerry *h, int timeout_ms)
 
 		/* The agent may have moved any slot. */
 		h->looked_ns = 0;
-		if (fd == h->wake_program_fd || fd == h->timer_fd) {
+		if (fd == h->wake_program_fd || fd == h->timer_fd ||
+		    lib_asking_timer(h, fd)) {
 			eventfd_read(fd, &count);
 		} else if (fd == h->self_fd) {
 			eventfd_read(fd, &count);
@@ -137,7 +140,9 @@ static void doze(struct skerry *h, lib_ready_fn *ready, void *data,
 			skerry_exchange(&m->program_wants_credit, 1);
 		skerry_exchange(&m->program_sleeps, 1);
 	}
-	if (!control_waiting(h) && !ready(h, data))
+	if (lib_asking_news(h))
+		h->looked_ns = 0; /* do, at the next look */
+	else if (!control_waiting(h) && !ready(h, data))
 		look_at_events(h, sleep_ms(lib_now_ns(), deadline_ns));
 	if (m) {
 		skerry_exchange(&m->program_sleeps, 0);
@@ -181,7 +186,7 @@ int lib_wait(struct skerry *h, lib_ready_fn *ready, void *data,
 static bool something(struct skerry *h, void *data)
 {
 	return h->events || (h->lost && h->lost_function) || lib_incoming(h) ||
-	       lib_forward_unblocked(h);
+	       lib_forward_unblocked(h) || lib_asking_due(h);
 }
 
 static void signal_self(struct skerry *h, bool on)
@@ -208,7 +213,8 @@ void lib_arm(struct skerry *h, unsigned int flags)
 		bool woken = h->credit_armed &&
 			     !skerry_load_relaxed(&m->program_wants_credit);
 
-		if (flags & LIB_WAIT_CREDIT || h->pending_count || h->blocked) {
+		if (flags & LIB_WAIT_CREDIT || h->pending_count || h->blocked ||
+		    h->value_count || lib_asking_wants(h)) {
 			skerry_exchange(&m->program_wants_credit, 1);
 			h->credit_armed = true;
 		}
@@ -218,7 +224,10 @@ void lib_arm(struct skerry *h, unsigned int flags)
 	}
 	if (h->timer_armed && !eventfd_read(h->timer_fd, &count))
 		h->timer_armed = false;
-	signal_self(h, something(h, NULL) || control_waiting(h));
+	if (lib_asking_news(h))
+		h->looked_ns = 0;
+	signal_self(h, something(h, NULL) || control_waiting(h) ||
+			       lib_asking_news(h));
 }
 
 SKERRY_API int skerry_fd(struct skerry *h)
@@ -238,6 +247,7 @@ static int handle_all(struct skerry *h)
 	n = lib_progress(h);
 	n += lib_watch_run(h);
 	n += lib_lost_run(h);
+	n += lib_asking_run(h);
 	return n;
 }
 
@@ -255,8 +265,10 @@ SKERRY_API int skerry_dispatch(struct skerry *h, int timeout_ms)
 			deadline_ns =
 				lib_now_ns() + (uint64_t)timeout_ms * 1000000;
 		if (lib_wait(h, something, NULL, deadline_ns,
-			     h->blocked || h->pending_count ? LIB_WAIT_CREDIT
-							    : 0) == 0)
+			     h->blocked || h->pending_count || h->value_count ||
+					     lib_asking_wants(h)
+				     ? LIB_WAIT_CREDIT
+				     : 0) == 0)
 			n = handle_all(h);
 	}
 	lib_arm(h, 0);

@@ -54,6 +54,26 @@ static void supersede(struct skerry *h, uint32_t watch, const void *tlvs,
 		}
 }
 
+static void acknowledge(struct skerry *h, uint32_t watch, const void *tlvs,
+			size_t size_bytes)
+{
+	struct tlv_reader node, channel;
+	uint8_t bytes[512];
+	struct tlv_writer w;
+
+	if (h->state != LIB_ATTACHED)
+		return;
+	tlv_writer_init(&w, bytes, sizeof(bytes));
+	tlv_put_u64(&w, SKERRY_K_WATCH, watch);
+	tlv_put_u64(&w, SKERRY_K_COUNT,
+		    tlv_find_u64(tlvs, size_bytes, SKERRY_K_COUNT, 0));
+	if (tlv_find(tlvs, size_bytes, SKERRY_K_NODE, &node))
+		tlv_put(&w, SKERRY_K_NODE, node.value, node.length);
+	if (tlv_find(tlvs, size_bytes, SKERRY_K_CHANNEL, &channel))
+		tlv_put(&w, SKERRY_K_CHANNEL, channel.value, channel.length);
+	lib_command_unanswered(h, SKERRY_CMD_WATCH_ACK, &w);
+}
+
 void lib_watch_event(struct skerry *h, uint32_t watch, const void *tlvs,
 		     size_t size_bytes)
 {
@@ -62,6 +82,11 @@ void lib_watch_event(struct skerry *h, uint32_t watch, const void *tlvs,
 
 	if (!w)
 		return;
+	if (w->own) {
+		w->own(h, w->data, tlvs, size_bytes);
+		acknowledge(h, watch, tlvs, size_bytes);
+		return;
+	}
 	if (!w->follow)
 		supersede(h, watch, tlvs, size_bytes);
 	/* What does not fit shows as a gap in the events' counts. */
@@ -80,25 +105,6 @@ void lib_watch_event(struct skerry *h, uint32_t watch, const void *tlvs,
 }
 
 /* ---- and are handed over -------------------------------------------------- */
-
-static void acknowledge(struct skerry *h, const struct lib_event *e)
-{
-	struct tlv_reader node, channel;
-	uint8_t bytes[512];
-	struct tlv_writer w;
-
-	if (h->state != LIB_ATTACHED)
-		return;
-	tlv_writer_init(&w, bytes, sizeof(bytes));
-	tlv_put_u64(&w, SKERRY_K_WATCH, e->watch);
-	tlv_put_u64(&w, SKERRY_K_COUNT,
-		    tlv_find_u64(e->tlvs, e->size_bytes, SKERRY_K_COUNT, 0));
-	if (tlv_find(e->tlvs, e->size_bytes, SKERRY_K_NODE, &node))
-		tlv_put(&w, SKERRY_K_NODE, node.value, node.length);
-	if (tlv_find(e->tlvs, e->size_bytes, SKERRY_K_CHANNEL, &channel))
-		tlv_put(&w, SKERRY_K_CHANNEL, channel.value, channel.length);
-	lib_command_unanswered(h, SKERRY_CMD_WATCH_ACK, &w);
-}
 
 static void run_change(struct lib_watch *w, const struct lib_event *e)
 {
@@ -168,7 +174,8 @@ int lib_watch_run(struct skerry *h)
 				run_change(w, e);
 			h->in_callback = false;
 			if (!w->follow)
-				acknowledge(h, e);
+				acknowledge(h, e->watch, e->tlvs,
+					    e->size_bytes);
 			n++;
 		}
 		free(e);
@@ -184,7 +191,8 @@ static void put_watch(struct tlv_writer *writer, const struct lib_watch *w)
 	tlv_put_u64(writer, SKERRY_K_WATCH, (uint64_t)w->id);
 	if (w->follow)
 		return;
-	tlv_put_bool(writer, SKERRY_K_UP, w->up);
+	if (!w->both)
+		tlv_put_bool(writer, SKERRY_K_UP, w->up);
 	if (w->node)
 		tlv_put_str(writer, SKERRY_K_NODE, w->node);
 	if (w->channel)
@@ -196,7 +204,7 @@ static uint32_t command_of(const struct lib_watch *w)
 	return w->follow ? SKERRY_CMD_FOLLOW : SKERRY_CMD_WATCH;
 }
 
-static int add(struct skerry *h, struct lib_watch *given)
+static int add(struct skerry *h, const struct lib_watch *given)
 {
 	struct tlv_writer writer;
 	struct lib_watch *w;
@@ -220,6 +228,25 @@ static int add(struct skerry *h, struct lib_watch *given)
 		return r;
 	}
 	w->told = h->generation;
+	return w->id;
+}
+
+int lib_watch_own(struct skerry *h, const struct lib_watch *given, bool wait)
+{
+	struct lib_watch *w;
+
+	if (wait)
+		return add(h, given);
+	w = malloc(sizeof(*w));
+	if (!w)
+		return lib_fail_fast(h, -ENOMEM, "no memory");
+	*w = *given;
+	w->id = ++h->next_watch;
+	w->next = h->watches;
+	h->watches = w;
+	/* Told as if the agent were a new one. */
+	w->told = h->generation - 1;
+	h->reattached = h->state == LIB_ATTACHED;
 	return w->id;
 }
 

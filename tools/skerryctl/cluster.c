@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl.h"
+#include "print.h"
 #include "run/config/config_impl.h"
 
 #define DEFAULT_KEY_FILE "/etc/skerry/cluster.key"
@@ -99,18 +99,44 @@ out:
 	return code;
 }
 
+static int discovery(struct ctl *ctl, int argc, char **argv)
+{
+	static const struct arg none[] = { { NULL, ARG_FLAG, NULL } };
+	static const struct column columns[] = {
+		{ "NAME", SKERRY_K_NAME, COLUMN_PLAIN },
+		{ "KIND", SKERRY_K_KIND, COLUMN_PLAIN },
+		{ "STATE", SKERRY_K_STATE, COLUMN_PLAIN },
+		{ "ANSWERED", SKERRY_K_TIME, COLUMN_TIME },
+		{ "ADDRESSES", SKERRY_K_ADDRESS, COLUMN_PLAIN },
+		{ "REASON", SKERRY_K_REASON, COLUMN_PLAIN },
+		{ NULL, 0, COLUMN_PLAIN },
+	};
+	int code = args_take("cluster discovery", &argc, argv, none, false);
+
+	if (code)
+		return code;
+	if (argc > 2)
+		return ctl_usage("cluster discovery", argv[2],
+				 "not expected; it shows every name");
+	return print_query(ctl, "discovery", "discovery", columns);
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "keygen") == 0)
 		return keygen(ctl, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "discovery") == 0)
+		return discovery(ctl, argc, argv);
 	return ctl_usage("cluster", argc > 1 ? argv[1] : NULL,
-			 "no such verb; keygen is one");
+			 "no such verb; keygen or discovery");
 }
 
 const struct noun noun_cluster = {
 	.name = "cluster",
-	.summary = "make the key all nodes share",
-	.help = "usage: skerryctl cluster keygen [--force] [FILE]\n\n"
+	.summary = "make the key all nodes share; what DNS says of it",
+	.help = "usage: skerryctl cluster keygen [--force] [FILE]\n"
+		"       skerryctl cluster discovery   names looked up for "
+		"nodes to join\n\n"
 		"Write a new key of 64 hexadecimal digits to FILE "
 		"(" DEFAULT_KEY_FILE "),\n"
 		"mode 0600; \"-\" is stdout. An existing file stays as it is "

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* member.c - skerryctl member: who belongs to the cluster, and changing it. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "node.h"
 #include "print.h"
 #include "run/config/config_impl.h"
-#include "run/field.h"
 #include "skerry/ring.h"
 
 static int list(struct ctl *ctl, int argc, char **argv)
@@ -58,7 +56,8 @@ static int list(struct ctl *ctl, int argc, char **argv)
 		return code;
 	if (argc > 1)
 		return ctl_usage("member", argv[1],
-				 "no such verb; join, leave or remove");
+				 "no such verb; join, leave, remove, set, "
+				 "export or reserve");
 	if (format && strcmp(format, "wide"))
 		return ctl_usage("member -o", format,
 				 "no such format; wide is one");
@@ -66,24 +65,6 @@ static int list(struct ctl *ctl, int argc, char **argv)
 		return print_query(ctl, "joins", "joins", joins);
 	return print_query(ctl, known ? "known" : "members",
 			   known ? "known" : "members", format ? wide : narrow);
-}
-
-/* The agent's core makes no look-ups: what it gets is a number. */
-static int resolve(const char *text, char *out, size_t room)
-{
-	char why[CONFIG_WHY_BYTES], address[FIELD_TEXT_BYTES];
-	struct core_contact contact;
-	struct tlv_reader field = { .key = SKERRY_K_ADDRESS };
-
-	if (config_contact(text, &contact, why) != 0)
-		return ctl_usage("member join", text, "%s; [NAME=]HOST[:PORT]",
-				 why);
-	field.value = (const uint8_t *)&contact.address;
-	field.length = sizeof(contact.address);
-	field_text(&field, SKERRY_T_ADDR, address);
-	snprintf(out, room, "%s%s%.80s", contact.name,
-		 contact.name[0] ? "=" : "", address);
-	return 0;
 }
 
 static int join_one(struct ctl *ctl, const char *text, const char *address,
@@ -135,7 +116,8 @@ static int join(struct ctl *ctl, int argc, char **argv)
 				 "one too many; at most %u at once",
 				 SKERRY_JOINS_MAX);
 	for (i = 2; i < argc && !code; i++)
-		code = resolve(argv[i], addresses[i - 2], sizeof(addresses[0]));
+		code = node_resolve("member join", argv[i], addresses[i - 2],
+				    sizeof(addresses[0]));
 	if (!code)
 		code = ctl_open(ctl, true);
 	if (code)
@@ -211,12 +193,18 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return leave(ctl, argc, argv);
 	if (argc > 1 && strcmp(argv[1], "remove") == 0)
 		return remove_nodes(ctl, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "set") == 0)
+		return member_set(ctl, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "export") == 0)
+		return member_export(ctl, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "reserve") == 0)
+		return member_reserve(ctl, argc, argv);
 	return list(ctl, argc, argv);
 }
 
 const struct noun noun_member = {
 	.name = "member",
-	.summary = "who belongs to the cluster; join, leave, remove",
+	.summary = "who belongs to the cluster; join, leave, remove, set",
 	.help = "usage: skerryctl member [-o wide]          members, this node "
 		"among them\n"
 		"       skerryctl member --known [-o wide]  every node known\n"
@@ -228,7 +216,22 @@ const struct noun noun_member = {
 		"       skerryctl member remove NODE...     others are "
 		"removed; or the address\n"
 		"                                           of a join: "
-		"withdraw it\n\n"
+		"withdraw it\n"
+		"       skerryctl member set NODE...        exactly these are "
+		"members, and this\n"
+		"                                           node: NAME or "
+		"NAME=HOST[:PORT]; - for\n"
+		"                                           a list on standard "
+		"input\n"
+		"       skerryctl member export             the overlay's "
+		"state, "
+		"as bytes\n"
+		"       skerryctl member export --decode FILE  the members in "
+		"such bytes\n"
+		"       skerryctl member reserve TAG        keep a place for a "
+		"node with that\n"
+		"                                           tag while this "
+		"runs\n\n"
 		"A join goes on until it succeeds. With --wait the answer "
 		"comes when every\n"
 		"lane of every channel with that node is up, at most --timeout "

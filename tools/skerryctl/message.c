@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* message.c - skerryctl message: send, cast and listen by hand. */
+/* message.c - skerryctl message: send, cast, call and listen by hand. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,13 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "print.h"
+#include "message.h"
 #include "skerry/limits.h"
-
-struct payload {
-	char *data;
-	size_t size_bytes;
-};
 
 /* All of a file, up to the largest message and one byte more. */
 static int read_all(int fd, struct payload *payload)
@@ -75,8 +70,8 @@ static int join_words(int argc, char **argv, struct payload *payload)
 }
 
 /* From the words, else from the file, else from stdin. */
-static int get_payload(const char *what, int argc, char **argv,
-		       const char *file, struct payload *payload)
+int message_payload(const char *what, int argc, char **argv, const char *file,
+		    struct payload *payload)
 {
 	int fd = STDIN_FILENO, error;
 
@@ -105,6 +100,37 @@ static int get_payload(const char *what, int argc, char **argv,
 	return 0;
 }
 
+int message_target(const char *what, int argc, char **argv,
+		   struct target *ret_target)
+{
+	struct target t = { .words = 2 };
+
+	if (argc > 2 && strncmp(argv[2], "skerry:", 7) == 0)
+		t.words = 1;
+	if (argc < 2 + t.words)
+		return ctl_usage(what, NULL,
+				 "node and endpoint are missing; NODE ENDPOINT "
+				 "or skerry:NODE/ENDPOINT");
+	t.node = t.words == 1 ? NULL : selector_node(argv[2]);
+	t.endpoint = argv[1 + t.words];
+	snprintf(t.text, sizeof(t.text), t.node ? "%s/%s" : "%s",
+		 t.node ? argv[2] : t.endpoint, t.endpoint);
+	*ret_target = t;
+	return 0;
+}
+
+void message_target_json(json_t *object, char **argv,
+			 const struct target *target)
+{
+	if (!target->node) {
+		json_object_set_new(object, "reference",
+				    json_string(target->endpoint));
+		return;
+	}
+	json_object_set_new(object, "node", json_string(argv[2]));
+	json_object_set_new(object, "endpoint", json_string(target->endpoint));
+}
+
 static int send_one(struct ctl *ctl, int argc, char **argv, bool cast)
 {
 	const char *what = cast ? "message cast" : "message send";
@@ -118,17 +144,16 @@ static int send_one(struct ctl *ctl, int argc, char **argv, bool cast)
 	};
 	struct skerry_forward_opts opts = { .size = sizeof(opts) };
 	struct payload payload = { 0 };
-	char target[SKERRY_NAME_MAX_BYTES + SKERRY_ENDPOINT_MAX_BYTES + 2];
+	struct target to;
 	json_t *object;
 	int code, error;
 
 	code = args_take(what, &argc, argv, args, false);
 	if (code)
 		return code;
-	if (argc < 4)
-		return ctl_usage(what, NULL,
-				 "node and endpoint are missing; NODE ENDPOINT "
-				 "[TEXT...]");
+	code = message_target(what, argc, argv, &to);
+	if (code)
+		return code;
 	opts.channel = channel;
 	opts.timeout_ms = ctl->timeout_ms;
 	opts.ret_number = &number;
@@ -136,24 +161,23 @@ static int send_one(struct ctl *ctl, int argc, char **argv, bool cast)
 		opts.partition_key = key;
 		opts.flags = SKERRY_FORWARD_KEY;
 	}
-	code = get_payload(what, argc - 4, argv + 4, file, &payload);
+	code = message_payload(what, argc - 2 - to.words, argv + 2 + to.words,
+			       file, &payload);
 	if (!code)
 		code = ctl_open(ctl, false);
 	if (code)
 		goto out;
-	error = (cast ? skerry_cast
-		      : skerry_forward)(ctl->handle, selector_node(argv[2]),
-					argv[3], payload.data,
-					payload.size_bytes, &opts);
+	error = (cast ? skerry_cast : skerry_forward)(ctl->handle, to.node,
+						      to.endpoint, payload.data,
+						      payload.size_bytes,
+						      &opts);
 	if (error < 0) {
-		snprintf(target, sizeof(target), "%s/%s", argv[2], argv[3]);
-		code = ctl_error(ctl, error, what, target);
+		code = ctl_error(ctl, error, what, to.text);
 		goto out;
 	}
 	if (ctl->json) {
 		object = json_begin();
-		json_object_set_new(object, "node", json_string(argv[2]));
-		json_object_set_new(object, "endpoint", json_string(argv[3]));
+		message_target_json(object, argv, &to);
 		json_object_set_new(object, "number",
 				    json_integer((json_int_t)number));
 		json_object_set_new(object, "size_bytes",
@@ -166,7 +190,7 @@ out:
 	return code;
 }
 
-static json_t *data_json(json_t *object, const struct skerry_message *message)
+json_t *message_data_json(json_t *object, const struct skerry_message *message)
 {
 	json_t *text = json_stringn(message->data, message->size_bytes);
 	const uint8_t *bytes = message->data;
@@ -210,7 +234,9 @@ static void show(const struct ctl *ctl, const struct skerry_message *message,
 			    json_boolean(message->flags & SKERRY_MESSAGE_CAST));
 	json_object_set_new(object, "size_bytes",
 			    json_integer((json_int_t)message->size_bytes));
-	json_end(data_json(object, message), true);
+	if (message->flags & SKERRY_MESSAGE_CALL)
+		json_object_set_new(object, "request", json_true());
+	json_end(message_data_json(object, message), true);
 }
 
 static uint64_t now_ms(void)
@@ -226,6 +252,8 @@ struct listening {
 	const char *channel; /* NULL: all */
 	uint64_t count; /* UINT64_MAX: for ever */
 	bool raw;
+	bool echo;
+	const char *reply; /* NULL: none */
 };
 
 static int listen_loop(struct ctl *ctl, const struct listening *l)
@@ -262,6 +290,9 @@ static int listen_loop(struct ctl *ctl, const struct listening *l)
 					 l->endpoint);
 		if (!l->channel || strcmp(l->channel, message.channel) == 0) {
 			show(ctl, &message, l->raw);
+			if (message.flags & SKERRY_MESSAGE_CALL &&
+			    (l->echo || l->reply))
+				message_answer(ctl, &message, l->reply);
 			seen++;
 		}
 		skerry_release(ctl->handle, &message);
@@ -278,6 +309,8 @@ static int listen_endpoint(struct ctl *ctl, int argc, char **argv)
 		{ "--count", ARG_COUNT, &l.count },
 		{ "--channel", ARG_TEXT, &l.channel },
 		{ "--raw", ARG_FLAG, &l.raw },
+		{ "--echo", ARG_FLAG, &l.echo },
+		{ "--reply", ARG_TEXT, &l.reply },
 		{ NULL, ARG_FLAG, NULL },
 	};
 	int code, error;
@@ -288,6 +321,9 @@ static int listen_endpoint(struct ctl *ctl, int argc, char **argv)
 	if (argc != 3)
 		return ctl_usage("message listen", NULL,
 				 "one endpoint is needed; ENDPOINT");
+	if (l.echo && l.reply)
+		return ctl_usage("message listen", "--echo",
+				 "--reply is given too; one of both");
 	l.endpoint = argv[2];
 	/* The time limit is for all of it, not for each call. */
 	code = ctl_open(ctl, false);
@@ -309,21 +345,29 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return send_one(ctl, argc, argv, false);
 	if (strcmp(verb, "cast") == 0)
 		return send_one(ctl, argc, argv, true);
+	if (strcmp(verb, "call") == 0)
+		return message_call(ctl, argc, argv);
 	if (strcmp(verb, "listen") == 0)
 		return listen_endpoint(ctl, argc, argv);
-	return ctl_usage("message", verb, "no such verb; send, cast or listen");
+	return ctl_usage("message", verb,
+			 "no such verb; send, cast, call or listen");
 }
 
 const struct noun noun_message = {
 	.name = "message",
-	.summary = "send, cast or listen by hand",
+	.summary = "send, cast, call or listen by hand",
 	.help = "usage: skerryctl message send [OPTION...] NODE ENDPOINT "
 		"[TEXT...]\n"
 		"       skerryctl message cast [OPTION...] NODE ENDPOINT "
 		"[TEXT...]\n"
+		"       skerryctl message call [OPTION...] NODE ENDPOINT "
+		"[TEXT...]\n"
 		"       skerryctl message listen [--count N] [--channel NAME] "
-		"[--raw] ENDPOINT\n\n"
-		"NODE \".\" is this one. Without TEXT the message is read from "
+		"[--raw]\n"
+		"                 [--echo | --reply COMMAND] ENDPOINT\n\n"
+		"NODE \".\" is this one; for NODE ENDPOINT a reference does, "
+		"skerry:NODE/ENDPOINT\n"
+		"or skerry:NODE/#ID. Without TEXT the message is read from "
 		"stdin.\n\n"
 		"  --channel NAME  the channel; \"default\" without it; when "
 		"listening: show\n"
@@ -334,8 +378,14 @@ const struct noun noun_message = {
 		"  --count N       end after N messages; else it goes on, or "
 		"--timeout ends it\n"
 		"  --raw           the bytes alone, no line end after each "
-		"message\n\n"
-		"A cast never waits: without room at the receiver it is "
+		"message\n"
+		"  --echo          answer each request with its own bytes\n"
+		"  --reply COMMAND answer each request with what the shell "
+		"command prints, given\n"
+		"                  the request on stdin; when it fails, with "
+		"an error\n\n"
+		"Call waits for the reply, for --timeout at most, and prints "
+		"it. A cast never waits: without room at the receiver it is "
 		"dropped.\n",
 	.run = run,
 };

@@ -160,6 +160,25 @@ out:
 
 /* ---- what inject and resolve answer ------------------------------------ */
 
+/* It has said that it cannot, and will not. */
+static bool is_unable(const struct rows *answer, const char *node)
+{
+	char name[SKERRY_NAME_MAX_BYTES + 1];
+	struct tlv_reader r;
+	size_t i;
+
+	for (i = 0; i < answer->count; i++) {
+		tlv_reader_init(&r, answer->list[i].data,
+				answer->list[i].size_bytes);
+		while (tlv_next(&r))
+			if (r.key == SKERRY_K_UNABLE &&
+			    tlv_str(&r, name, sizeof(name)) == 0 &&
+			    strcmp(name, node) == 0)
+				return true;
+	}
+	return false;
+}
+
 int cut_answer(struct ctl *ctl, const char *what, struct rows *answer)
 {
 	char name[SKERRY_NAME_MAX_BYTES + 1];
@@ -183,9 +202,10 @@ int cut_answer(struct ctl *ctl, const char *what, struct rows *answer)
 			    tlv_str(&r, name, sizeof(name)) != 0)
 				continue;
 			missing++;
-			fprintf(stderr,
-				"skerryctl: %s: %s: not in force there yet\n",
-				what, name);
+			fprintf(stderr, "skerryctl: %s: %s: %s\n", what, name,
+				is_unable(answer, name)
+					? "not able to make such cuts"
+					: "not in force there yet");
 		}
 	}
 	if (object)
@@ -201,7 +221,11 @@ int cut_answer(struct ctl *ctl, const char *what, struct rows *answer)
 
 static int run(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct arg none[] = { { NULL, ARG_FLAG, NULL } };
+	const char *output = NULL;
+	const struct arg args[] = {
+		{ "-o", ARG_TEXT, &output },
+		{ NULL, ARG_FLAG, NULL },
+	};
 	int code;
 
 	if (argc > 1 && strcmp(argv[1], "inject") == 0)
@@ -210,12 +234,22 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "resolve") == 0)
 		return cut_resolve(ctl, argc - 1, argv + 1,
 				   "partition resolve");
-	code = args_take("partition", &argc, argv, none, false);
+	if (argc > 1 && strcmp(argv[1], "explain") == 0)
+		return cut_explain(ctl, argc - 1, argv + 1,
+				   "partition explain");
+	if (argc > 1 && strcmp(argv[1], "verify") == 0)
+		return cut_verify(ctl, argc - 1, argv + 1, "partition verify");
+	code = args_take("partition", &argc, argv, args, false);
 	if (code)
 		return code;
 	if (argc > 1)
 		return ctl_usage("partition", argv[1],
-				 "no such verb; inject or resolve");
+				 "no such verb; inject, resolve, explain or "
+				 "verify");
+	if (output && strcmp(output, "matrix") == 0)
+		return cut_grid(ctl);
+	if (output)
+		return ctl_usage("partition", output, "-o: only matrix");
 	return list(ctl);
 }
 
@@ -226,28 +260,56 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	"off from\n"                                                           \
 	"                           everybody; on the full mesh 1 is "         \
 	"everybody\n"                                                          \
-	"  split A,B / C,D          cut the groups off from each other\n\n"    \
+	"  split A,B / C,D          cut the groups off from each other\n"      \
+	"  one-way A B              drop what A sends to B; A,B -> C\n"        \
+	"  halves, majority, minority-third, random [NODE,...]\n"              \
+	"                           two groups, drawn by chance\n"             \
+	"  bridge NODE [NODE,...]   two halves; NODE reaches both\n"           \
+	"  majorities-ring [NODE,...]\n"                                       \
+	"                           each sees a majority, no two the same\n"   \
+	"  matrix FILE              who drops whose packets, in a table or "   \
+	"as lines\n"                                                           \
+	"                           A -> B; see skerryctl(1)\n"                \
+	"  to ADDRESS[/PREFIX][:PORT], to HOST[:PORT]\n"                       \
+	"                           cut this host off from there, for 60s; "   \
+	"no cluster\n"                                                         \
+	"                           is needed\n\n"                             \
 	"  --for TIME               how long; else as long as the agents "     \
 	"live\n"                                                               \
 	"  --name NAME              to find it again\n"                        \
 	"  --visibility V           wire: like a pulled cable; local: "        \
 	"senders may see\n"                                                    \
-	"                           an error\n"                                \
+	"                           an error; reject: they are told at once; " \
+	"sever: wire,\n"                                                       \
+	"                           and connections are ended\n"               \
+	"  --loss 30%               drop so many packets, not all\n"           \
+	"  --seed N                 draw as before: groups, lost packets\n"    \
+	"  --proto tcp|udp          only that, with shape to\n"                \
 	"  --one-way                only packets from the first group to the " \
 	"others\n"                                                             \
 	"  --reason TEXT            for the log\n"                             \
 	"  --force                  beyond the safeguards\n"                   \
 	"  --timeout TIME           how long to wait for all nodes (5s)\n\n"   \
-	"Prints the reference. Exit code 6: not every node has answered.\n"
+	"Prints the reference. Exit code 6: not every node has answered, or "  \
+	"one cannot.\n"
 
 const struct noun noun_partition = {
 	.name = "partition",
-	.summary = "what is cut; inject, resolve",
-	.help = "usage: skerryctl partition\n"
+	.summary = "what is cut; inject, resolve, verify, explain",
+	.help = "usage: skerryctl partition [-o matrix]\n"
 		"       skerryctl partition inject SHAPE ARGUMENT... "
 		"[OPTION...]\n"
-		"       skerryctl partition resolve [--local] "
-		"REFERENCE|NAME|--all\n\n" SHAPES_HELP,
+		"       skerryctl partition explain SHAPE ARGUMENT... "
+		"[OPTION...]\n"
+		"       skerryctl partition verify [REFERENCE|NAME] "
+		"[--expect cut|healed]\n"
+		"       skerryctl partition resolve [--local] [--reason TEXT] "
+		"REFERENCE|NAME|--all\n\n"
+		"explain says what inject would do, and does nothing. verify "
+		"asks every node\n"
+		"what its kernel has dropped: exit code 0 as expected, 1 not, "
+		"6 a node has\n"
+		"not answered.\n\n" SHAPES_HELP,
 	.run = run,
 };
 
@@ -274,9 +336,10 @@ static int run_heal(struct ctl *ctl, int argc, char **argv)
 const struct noun noun_heal = {
 	.name = "heal",
 	.summary = "short for partition resolve: lift a cut",
-	.help = "usage: skerryctl heal [REFERENCE|NAME]   without one: the "
+	.help = "usage: skerryctl heal [REFERENCE|NAME] [--reason TEXT]\n"
+		"                                        without one: the "
 		"only cut there is\n"
-		"       skerryctl heal --all\n"
+		"       skerryctl heal --all [--reason TEXT]\n"
 		"       skerryctl heal --all --local [--pin-root DIR]\n\n"
 		"A reference may be shortened to its first digits. --local "
 		"lifts the rules in\n"

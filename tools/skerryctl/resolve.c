@@ -74,50 +74,54 @@ static int match(const struct rows *rows, const char *text, uint8_t ret_id[16])
 	return count;
 }
 
-static bool has_name(const struct rows *rows, const char *text)
+/* The reference that has this name; the one in force before one that is over. */
+static bool named(const struct rows *rows, const char *text, uint8_t ret_id[16])
 {
+	struct tlv_reader r;
+	bool found = false;
 	char name[64];
 	size_t i;
 
-	for (i = 0; i < rows->count; i++)
-		if (tlv_find_str(rows->list[i].data, rows->list[i].size_bytes,
-				 SKERRY_K_NAME, name, sizeof(name)) == 0 &&
-		    strcmp(name, text) == 0)
-			return true;
-	return false;
+	for (i = 0; i < rows->count; i++) {
+		const struct row *row = &rows->list[i];
+
+		if (tlv_find_str(row->data, row->size_bytes, SKERRY_K_NAME,
+				 name, sizeof(name)) != 0 ||
+		    strcmp(name, text) != 0 || (found && !row_active(row)) ||
+		    !tlv_find(row->data, row->size_bytes, SKERRY_K_REFERENCE,
+			      &r) ||
+		    tlv_id(&r, ret_id) != 0)
+			continue;
+		found = true;
+	}
+	return found;
 }
 
-/* Which one is meant: a whole reference, a name, or first digits. */
-static int put_which(struct ctl *ctl, const char *what, const char *text,
-		     struct tlv_writer *w)
+int cut_which(struct ctl *ctl, const char *what, const char *text,
+	      uint8_t ret_id[16], bool *ret_found)
 {
 	struct rows rows = { 0 };
-	uint8_t id[16];
-	int code = 0, found;
+	int code, found;
 
-	if (text && selector_reference(text, id)) {
-		tlv_put(w, SKERRY_K_REFERENCE, id, 16);
+	*ret_found = true;
+	if (text && selector_reference(text, ret_id))
 		return 0;
-	}
 	code = rows_query(ctl, "partitions", &rows);
 	if (code)
 		goto out;
-	if (text && has_name(&rows, text)) {
-		tlv_put_str(w, SKERRY_K_NAME, text);
+	if (text && named(&rows, text, ret_id))
 		goto out;
-	}
-	found = match(&rows, text ? text : "", id);
+	found = match(&rows, text ? text : "", ret_id);
+	*ret_found = found > 0;
 	if (found == -ENOTUNIQ)
 		code = ctl_error_text(
 			found, what, text,
 			"several cuts are meant; name one, or --all");
-	else if (found)
-		tlv_put(w, SKERRY_K_REFERENCE, id, 16);
-	else if (text)
+	else if (!found && text)
 		code = ctl_error_text(-ENOENT, what, text,
 				      "no such reference or name; skerryctl "
 				      "partition lists them");
-	else
+	else if (!found)
 		fputs("nothing is cut\n", stderr);
 out:
 	rows_free(&rows);
@@ -144,16 +148,17 @@ static int call(struct ctl *ctl, const char *what, const char *text,
 
 int cut_resolve(struct ctl *ctl, int argc, char **argv, const char *what)
 {
-	const char *pin_root = DEFAULT_PIN_ROOT;
-	bool all = false, local = false;
+	const char *pin_root = DEFAULT_PIN_ROOT, *reason = NULL;
+	bool all = false, local = false, found = true;
 	const struct arg args[] = {
 		{ "--all", ARG_FLAG, &all },
 		{ "--local", ARG_FLAG, &local },
 		{ "--pin-root", ARG_TEXT, &pin_root },
+		{ "--reason", ARG_TEXT, &reason },
 		{ NULL, ARG_FLAG, NULL },
 	};
 	struct tlv_writer w;
-	uint8_t bytes[256];
+	uint8_t bytes[512], id[16];
 	int code;
 
 	code = args_take(what, &argc, argv, args, false);
@@ -169,12 +174,17 @@ int cut_resolve(struct ctl *ctl, int argc, char **argv, const char *what)
 	if (code)
 		return code;
 	tlv_writer_init(&w, bytes, sizeof(bytes));
+	if (!all)
+		code = cut_which(ctl, what, argc > 1 ? argv[1] : NULL, id,
+				 &found);
+	if (code || !found)
+		return code;
 	if (all)
 		tlv_put_bool(&w, SKERRY_K_ALL, true);
 	else
-		code = put_which(ctl, what, argc > 1 ? argv[1] : NULL, &w);
-	if (code || !w.used_bytes)
-		return code;
+		tlv_put(&w, SKERRY_K_REFERENCE, id, sizeof(id));
+	if (reason)
+		tlv_put_str(&w, SKERRY_K_WHY, reason);
 	if (local)
 		tlv_put_bool(&w, SKERRY_K_LOCAL_ONLY, true);
 	return call(ctl, what, argc > 1 ? argv[1] : NULL, &w);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* tables.c - nouns that only list: peer, connection, channel. */
+/* tables.c - nouns that only list: connection, channel. */
 #include "print.h"
 
 static int list_only(struct ctl *ctl, int argc, char **argv, const char *query,
@@ -15,33 +15,6 @@ static int list_only(struct ctl *ctl, int argc, char **argv, const char *query,
 				 "no such verb; it only lists");
 	return print_query(ctl, query, query, columns);
 }
-
-static int run_peer(struct ctl *ctl, int argc, char **argv)
-{
-	static const struct column columns[] = {
-		{ "NAME", SKERRY_K_NAME, COLUMN_PLAIN },
-		{ "STATE", SKERRY_K_STATE, COLUMN_PLAIN },
-		{ "ADDRESS", SKERRY_K_ADDRESS, COLUMN_PLAIN },
-		{ "LANES", SKERRY_K_LANES_UP, COLUMN_PLAIN },
-		{ "WANTED", SKERRY_K_LANES_WANTED, COLUMN_PLAIN },
-		{ "RTT", SKERRY_K_ROUND_TRIP_US, COLUMN_ROUND_TRIP },
-		{ "SINCE", SKERRY_K_SINCE, COLUMN_TIME },
-		{ "REASON", SKERRY_K_REASON, COLUMN_PLAIN },
-		{ NULL, 0, COLUMN_PLAIN },
-	};
-
-	return list_only(ctl, argc, argv, "peers", columns);
-}
-
-const struct noun noun_peer = {
-	.name = "peer",
-	.summary = "the other nodes as seen from here",
-	.help = "usage: skerryctl peer\n\n"
-		"Each other node: its state, addresses, lanes that are up and "
-		"wanted, the\n"
-		"round trip of heartbeats, and why it is in that state.\n",
-	.run = run_peer,
-};
 
 static int run_connection(struct ctl *ctl, int argc, char **argv)
 {
@@ -78,11 +51,15 @@ static int run_channel(struct ctl *ctl, int argc, char **argv)
 	static const struct column columns[] = {
 		{ "CHANNEL", SKERRY_K_CHANNEL, COLUMN_PLAIN },
 		{ "TRANSPORT", SKERRY_K_TRANSPORT, COLUMN_PLAIN },
+		{ "PRIORITY", SKERRY_K_PRIORITY, COLUMN_PLAIN },
 		{ "LANES", SKERRY_K_PARALLELISM, COLUMN_PLAIN },
 		{ "UP", SKERRY_K_LANES_UP, COLUMN_PLAIN },
 		{ "SENT", SKERRY_K_SENT_BYTES, COLUMN_BYTES },
 		{ "RECEIVED", SKERRY_K_RECEIVED_BYTES, COLUMN_BYTES },
 		{ "QUEUED", SKERRY_K_QUEUED_BYTES, COLUMN_BYTES },
+		{ "PLAIN", SKERRY_K_PLAIN_BYTES, COLUMN_BYTES },
+		{ "PACKED", SKERRY_K_PACKED_BYTES, COLUMN_BYTES },
+		{ "DROPPED", SKERRY_K_CASTS_DROPPED, COLUMN_PLAIN },
 		{ NULL, 0, COLUMN_PLAIN },
 	};
 
@@ -93,7 +70,9 @@ const struct noun noun_channel = {
 	.name = "channel",
 	.summary = "channels of this node",
 	.help = "usage: skerryctl channel\n\n"
-		"Each channel as configured: transport, lanes to each peer, "
-		"priority.\n",
+		"Each channel as configured: transport, priority, lanes to "
+		"each peer; its\n"
+		"traffic; bytes before and after compression; casts "
+		"dropped.\n",
 	.run = run_channel,
 };

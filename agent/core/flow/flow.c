@@ -60,7 +60,7 @@ static size_t lay(struct flowtab *tab, uint8_t *base,
 	pool_lay(&tab->places, base, &used, sizeof(struct flow_place),
 		 2 * lanes);
 	pool_lay(&tab->endpoints, base, &used, sizeof(struct flow_endpoint),
-		 limits->endpoints_max);
+		 limits->endpoints_max + limits->programs_max);
 	pool_lay(&tab->outs, base, &used, sizeof(struct flow_out), flows);
 	pool_lay(&tab->ins, base, &used, sizeof(struct flow_in), flows);
 	pool_lay(&tab->pages, base, &used, sizeof(struct flow_page), flows);
@@ -267,6 +267,21 @@ int flow_program(struct flowtab *tab, uint32_t program,
 	return 0;
 }
 
+void flow_program_receives(struct flowtab *tab, uint32_t program,
+			   uint32_t receives)
+{
+	struct flow_program *p = flow_program_find(tab, program);
+
+	if (p)
+		p->receives = receives;
+}
+
+void flow_channel_monotonic(struct flowtab *tab, uint8_t channel)
+{
+	if (channel < SKERRY_CHANNELS_MAX)
+		tab->monotonic_channels |= 1U << channel;
+}
+
 void flow_program_gone(struct flowtab *tab, uint32_t program, uint64_t now_ns)
 {
 	struct flow_program *p = flow_program_find(tab, program);
@@ -301,5 +316,5 @@ void flow_counters(const struct flowtab *tab, struct flow_counters *ret)
 	*ret = tab->counters;
 	ret->flows_out = tab->outs.used;
 	ret->flows_in = tab->ins.used;
-	ret->endpoints = tab->endpoints.used;
+	ret->endpoints = tab->endpoints.used - tab->own_endpoints;
 }

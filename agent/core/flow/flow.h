@@ -32,8 +32,11 @@
  *     lane, also channel and fast_source. A receiver that does not remember
  *     the flow takes it only when from_sequence is the next number, else
  *     refuses with -ECONNRESET: so what it remembers is complete
+ *     The sender of a monitor that was open gives 0: another program that
+ *     has the endpoint by now is none it knows
  *   FLOW_REFUSE(sequence = next expected, 0: not known): error, reason
- *   RESUME(sequence = next expected): fast_id and slot on a fast channel
+ *   RESUME(sequence = next expected): receiver_features (0 when absent);
+ *     fast_id and slot on a fast channel
  *   CREDIT WANT, GRANT: total_bytes as extension: a large message is asked
  *     for, is allowed
  *   ACK(sequence): everything below is delivered; sent beside grants
@@ -181,9 +184,18 @@ void flow_lane_writable(struct flowtab *tab, uint64_t lane, uint64_t now_ns);
 /* instance: the library's random id. */
 int flow_program(struct flowtab *tab, uint32_t program,
 		 const uint8_t instance[16]);
+/* What its library understands (SKERRY_RECEIVES_*): told to whoever sends to
+ * it. Before its endpoints are registered. */
+void flow_program_receives(struct flowtab *tab, uint32_t program,
+			   uint32_t receives);
+/* Whose it is: programs of one owner have no more than half of each table
+ * together, but those of owner 0 what there is. Until called it is 0. */
+void flow_program_owner(struct flowtab *tab, uint32_t program, uint32_t owner);
 /* Its endpoints, flows and inflows end; senders are told. */
 void flow_program_gone(struct flowtab *tab, uint32_t program, uint64_t now_ns);
-/* -EADDRINUSE, -ENOSPC. */
+/* -EADDRINUSE; -ENOSPC: there is no place for more, or the program or its
+ * owner has its share (limits.h). One that begins with '#' is the program's own, one
+ * for each, and has its place in any case. */
 int flow_endpoint(struct flowtab *tab, uint32_t program, const char *endpoint,
 		  uint64_t now_ns);
 int flow_endpoint_gone(struct flowtab *tab, uint32_t program,
@@ -193,6 +205,13 @@ int flow_endpoint_gone(struct flowtab *tab, uint32_t program,
 int flow_frontier(struct flowtab *tab, uint32_t program,
 		  const uint8_t sender_instance[16], uint64_t flow_id,
 		  uint64_t next_sequence, uint64_t now_ns);
+
+/*
+ * That channel is monotonic: of each flow one record at most is in the
+ * receiving ring unread, or on its way there. So what a slow reader gets is
+ * fresh, and who sends keeps newer values to itself.
+ */
+void flow_channel_monotonic(struct flowtab *tab, uint8_t channel);
 
 #define FLOW_PEER_SELF CORE_PEER_SELF
 
@@ -204,10 +223,21 @@ struct flow_open {
 	uint8_t channel;
 	bool datagram; /* the channel is a fast one */
 	bool keyed;
+	/* Begin with lane key mod parallelism, but if that is down with the
+	 * next one that is up; from then on as ever. */
+	bool any_lane;
 	uint64_t partition_key;
 	const char *endpoint;
 	uint64_t next_sequence;
 	struct skerry_addr fast_source; /* the program's own socket */
+	/* To this node itself: who it is said to come from; NULL: this node. */
+	const char *source;
+	/*
+	 * It carries nothing and only shows how long its receiver lives: no
+	 * credit is asked for, and a receiver that does not remember it once
+	 * it was open (monitored: by an earlier FLOW_OPEN) is another one.
+	 */
+	bool monitor, monitored;
 };
 /*
  * Reserve a slot; it becomes OPEN by and by (ops->slot, ops->opened tell).

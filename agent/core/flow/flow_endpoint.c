@@ -24,6 +24,17 @@ struct flow_endpoint *flow_endpoint_find(struct flowtab *tab, const char *name)
 	return NULL;
 }
 
+static bool is_own(const char *name)
+{
+	return name[0] == '#';
+}
+
+static bool full(const struct flowtab *tab, const char *name)
+{
+	return !is_own(name) && tab->endpoints.used - tab->own_endpoints >=
+					tab->limits.endpoints_max;
+}
+
 int flow_endpoint(struct flowtab *tab, uint32_t program, const char *endpoint,
 		  uint64_t now_ns)
 {
@@ -37,10 +48,14 @@ int flow_endpoint(struct flowtab *tab, uint32_t program, const char *endpoint,
 	e = flow_endpoint_find(tab, endpoint);
 	if (e)
 		return e->program == p ? 0 : -EADDRINUSE;
-	e = flow_pool_get(&tab->endpoints);
+	if (!is_own(endpoint) && flow_share_endpoint(tab, p))
+		return -ENOSPC;
+	e = full(tab, endpoint) ? NULL : flow_pool_get(&tab->endpoints);
 	if (!e)
 		return -ENOSPC;
 	memset(e, 0, sizeof(*e));
+	tab->own_endpoints += is_own(endpoint);
+	p->endpoint_count += !is_own(endpoint);
 	memcpy(e->name, endpoint, length + 1);
 	e->program = p;
 	list_add_tail(&p->endpoints, &e->link);
@@ -54,6 +69,8 @@ void flow_endpoint_free(struct flowtab *tab, struct flow_endpoint *endpoint)
 {
 	list_del(&endpoint->link);
 	flow_hash_del(&tab->names, &endpoint->chain);
+	tab->own_endpoints -= is_own(endpoint->name);
+	endpoint->program->endpoint_count -= !is_own(endpoint->name);
 	flow_pool_put(&tab->endpoints, endpoint);
 }
 

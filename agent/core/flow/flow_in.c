@@ -91,6 +91,9 @@ void flow_in_free(struct flowtab *tab, struct flow_in *in)
 		flow_lane_unmap(tab, in);
 	if (in->has_index)
 		index_return(in);
+	if (in->program)
+		in->program->in_count--;
+	in->program = NULL;
 	list_del(&in->program_link);
 	list_del(&in->record_link);
 	list_del(&in->time_link);
@@ -145,6 +148,7 @@ static void forget_program(struct flow_in *in)
 {
 	list_del(&in->record_link);
 	list_del(&in->program_link);
+	in->program->in_count--;
 	in->records = 0;
 	in->has_index = false;
 	in->announced = false;
@@ -293,6 +297,8 @@ static int send_resume(struct flowtab *tab, struct flow_in *in)
 		tlv_put_u64(&w, SKERRY_K_FAST_ID, in->fast_id);
 		tlv_put_u64(&w, SKERRY_K_SLOT, in->index);
 	}
+	if (in->program->receives)
+		tlv_put_u64(&w, SKERRY_K_RECEIVER, in->program->receives);
 	in->acked = in->expected;
 	return send_tlvs(tab, in, SKERRY_FRAME_RESUME, in->expected, &w);
 }

@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
+/* The message's own, and total_bytes. */
+#define EXTENSIONS_MAX_BYTES                                        \
+	(SKERRY_MESSAGE_EXT_MAX_BYTES + sizeof(struct skerry_tlv) + \
+	 sizeof(uint64_t))
+
 static int wrong(const char **ret_why, const char *why)
 {
 	*ret_why = why;
@@ -30,6 +35,8 @@ static int check_message(struct flowtab *tab, struct flow_in *in,
 		return wrong(ret_why, "DATA larger than a fragment");
 	if (cont != in->partial)
 		return wrong(ret_why, "DATA that does not continue a message");
+	if (extensions.size_bytes > (cont ? 0 : EXTENSIONS_MAX_BYTES))
+		return wrong(ret_why, "DATA with extensions out of bounds");
 	if (cont) {
 		if (!bytes || bytes > in->left_bytes ||
 		    more == (bytes == in->left_bytes))
@@ -62,8 +69,7 @@ int flow_in_data(struct flowtab *tab, struct flow_in *in,
 				    payload.size_bytes);
 	struct skerry_frame record = {
 		.type = SKERRY_FRAME_DATA,
-		.flags = frame->flags & (SKERRY_DATA_MORE | SKERRY_DATA_CONT |
-					 SKERRY_DATA_CAST),
+		.flags = frame->flags & SKERRY_DATA_FLAGS,
 		.flow = in->index,
 		.sequence = frame->sequence,
 	};
@@ -94,6 +100,8 @@ int flow_in_data(struct flowtab *tab, struct flow_in *in,
 	}
 	in->received += cost;
 	in->ring->outstanding_bytes -= cost;
+	in->ring->delivered_bytes += cost;
+	in->read_at = in->ring->delivered_bytes;
 	in->active_ns = tab->now_ns;
 	/* The rest of a WANT that was more than one flow may have. */
 	if (in->want > in->granted &&
@@ -140,7 +148,9 @@ static size_t announcement(struct flowtab *tab, struct flow_in *in,
 
 	tlv_writer_init(&w, tlvs, room);
 	tlv_put_str(&w, SKERRY_K_NODE,
-		    tab->ops->peer_name(tab->ops_data, in->peer));
+		    in->source[0]
+			    ? in->source
+			    : tab->ops->peer_name(tab->ops_data, in->peer));
 	tlv_put_str(&w, SKERRY_K_ENDPOINT, in->name);
 	tlv_put(&w, SKERRY_K_PROGRAM, in->instance, 16);
 	tlv_put_u64(&w, SKERRY_K_FLOW_ID, in->flow_id);
@@ -183,6 +193,8 @@ int flow_in_deliver(struct flowtab *tab, struct flow_in *in)
 			      payload);
 	if (r)
 		return r;
+	in->ring->delivered_bytes +=
+		SKERRY_COST(sizeof(record) + payload.size_bytes);
 	in->announced = bit != IN_REC_GONE;
 	in->records &= (uint8_t)~bit;
 	if (in->records)
@@ -250,6 +262,7 @@ int flow_fast(struct flowtab *tab, uint64_t fast_id, uint64_t sequence,
 			      payload);
 	if (r)
 		goto dropped;
+	in->ring->delivered_bytes += cost;
 	in->endpoint->received_messages++;
 	tab->counters.received_messages++;
 	return 0;

@@ -12,10 +12,15 @@ static uint64_t key_hash(const struct flowtab *tab, const uint8_t instance[16],
 }
 
 /* 0 stands for "any node". */
-static uint64_t node_hash(struct flowtab *tab, uint32_t peer)
+static uint64_t node_hash(struct flowtab *tab,
+			  const struct flow_in_request *request)
 {
-	const char *name = tab->ops->peer_name(tab->ops_data, peer);
-	uint64_t hash = hash_mix(hash_str(tab->seed, name ? name : ""));
+	const char *name = request->source;
+	uint64_t hash;
+
+	if (!name[0])
+		name = tab->ops->peer_name(tab->ops_data, request->lane->peer);
+	hash = hash_mix(hash_str(tab->seed, name ? name : ""));
 
 	return hash ? hash : 1;
 }
@@ -83,6 +88,7 @@ static int request_wait(struct flowtab *tab,
 	in->peer = request->lane->peer;
 	memcpy(in->instance, request->instance, sizeof(in->instance));
 	memcpy(in->name, request->endpoint, sizeof(in->name));
+	memcpy(in->source, request->source, sizeof(in->source));
 	in->deadline_ns = tab->start_ns + FLOW_START_NS;
 	list_add_tail(&tab->waiting, &in->time_link);
 	tab->waiting_count++;
@@ -112,6 +118,7 @@ void flow_in_waiting_again(struct flowtab *tab, const char *endpoint)
 		request.fast_source = in->fast_source;
 		memcpy(request.instance, in->instance, 16);
 		memcpy(request.endpoint, in->name, sizeof(in->name));
+		memcpy(request.source, in->source, sizeof(in->source));
 		tab->waiting_count--;
 		flow_in_free(tab, in);
 		/* There is place for it: it has just had one. */
@@ -181,6 +188,7 @@ static struct flow_in *request_create(struct flowtab *tab,
 	in->node_hash = node;
 	memcpy(in->instance, request->instance, sizeof(in->instance));
 	list_add_tail(&in->program->ins, &in->program_link);
+	in->program->in_count++;
 	flow_hash_add(&tab->keys, &in->key_chain,
 		      key_hash(tab, in->instance, in->flow_id));
 	in->keyed = true;
@@ -208,6 +216,7 @@ static int request_place(struct flow_in *in,
 	endpoint->flows++;
 	in->datagram = request->datagram;
 	memcpy(in->name, request->endpoint, sizeof(in->name));
+	memcpy(in->source, request->source, sizeof(in->source));
 	return 0;
 }
 
@@ -248,7 +257,7 @@ static int request_attach(struct flowtab *tab, struct flow_in *in,
 int flow_in_request(struct flowtab *tab, const struct flow_in_request *request)
 {
 	struct flow_endpoint *e = flow_endpoint_find(tab, request->endpoint);
-	uint64_t node = node_hash(tab, request->lane->peer);
+	uint64_t node = node_hash(tab, request);
 	struct flow_in *in;
 	int r;
 
@@ -268,6 +277,8 @@ int flow_in_request(struct flowtab *tab, const struct flow_in_request *request)
 	}
 	if (!in && request->from_sequence != request->sequence)
 		return request_refuse(tab, request, -ECONNRESET);
+	if (!in && flow_share_in(tab, e->program))
+		return request_refuse(tab, request, -ENOSPC);
 	if (!in)
 		in = request_create(tab, request, e, node);
 	if (!in)
@@ -322,6 +333,11 @@ static int parse(const struct skerry_frame *frame, struct core_bytes payload,
 			bad = tlv_u64(&r, &self_channel);
 			if (request->lane->self)
 				request->channel = (uint8_t)self_channel;
+			break;
+		case SKERRY_K_SOURCE: /* there only, and of no peer */
+			if (request->lane->self)
+				bad = tlv_str(&r, request->source,
+					      sizeof(request->source));
 			break;
 		default:
 			bad = r.critical ? -EPROTO : 0;
@@ -386,7 +402,7 @@ int flow_frontier(struct flowtab *tab, uint32_t program,
 		return -EINVAL;
 	if (key_find(tab, sender_instance, flow_id, 0))
 		return -EEXIST;
-	in = flow_in_new(tab);
+	in = flow_share_in(tab, p) ? NULL : flow_in_new(tab);
 	if (!in)
 		return -ENOSPC;
 	in->state = IN_KEPT;
@@ -395,6 +411,7 @@ int flow_frontier(struct flowtab *tab, uint32_t program,
 	in->flow_id = flow_id;
 	memcpy(in->instance, sender_instance, sizeof(in->instance));
 	list_add_tail(&p->ins, &in->program_link);
+	p->in_count++;
 	flow_hash_add(&tab->keys, &in->key_chain,
 		      key_hash(tab, sender_instance, flow_id));
 	in->keyed = true;

@@ -17,17 +17,33 @@ static struct core_bytes none(void)
 
 /* ---- DATA ------------------------------------------------------------------ */
 
-static int check_first_fragment(struct flow_out *out,
-				const struct skerry_frame *record,
-				struct core_bytes extensions,
-				struct core_bytes payload, const char **ret_why)
+/* The message's own pass unread; *ret_total is 0 when there is none. */
+static int check_extensions(struct core_bytes extensions, uint64_t *ret_total,
+			    const char **ret_why)
 {
 	struct tlv_reader r;
-	uint64_t total;
+	size_t own_bytes = 0;
+	uint64_t total = 0;
 
 	tlv_reader_init(&r, extensions.data, extensions.size_bytes);
-	if (!tlv_next(&r) || r.at != r.end || r.critical ||
-	    r.key != SKERRY_K_TOTAL_BYTES || tlv_u64(&r, &total))
+	while (tlv_next(&r)) {
+		if (r.key != SKERRY_K_TOTAL_BYTES)
+			own_bytes += sizeof(struct skerry_tlv) + r.length;
+		else if (total || r.critical || tlv_u64(&r, &total) || !total)
+			return lie(ret_why, "a total_bytes that is wrong");
+	}
+	if (r.bad || own_bytes > SKERRY_MESSAGE_EXT_MAX_BYTES)
+		return lie(ret_why, "extensions malformed or too long");
+	*ret_total = total;
+	return 0;
+}
+
+static int check_first_fragment(struct flow_out *out,
+				const struct skerry_frame *record,
+				uint64_t total, struct core_bytes payload,
+				const char **ret_why)
+{
+	if (!total)
 		return lie(ret_why, "a first fragment without total_bytes");
 	if (out->large != record->sequence || out->large_total != total)
 		return lie(ret_why, "a large message that was not allowed");
@@ -62,24 +78,30 @@ static int check_message(struct flow_out *out,
 			 struct core_bytes extensions,
 			 struct core_bytes payload, const char **ret_why)
 {
-	const uint8_t fragment = SKERRY_DATA_MORE | SKERRY_DATA_CONT;
+	uint64_t total = 0;
 	int r = 0;
 
-	if (record->flags & ~(fragment | SKERRY_DATA_CAST))
+	if (record->flags & ~SKERRY_DATA_FLAGS)
 		return lie(ret_why, "DATA with unknown flags");
 	if (record->sequence != out->next)
 		return lie(ret_why, "DATA with a number out of turn");
 	if (payload.size_bytes > SKERRY_FRAGMENT_BYTES)
 		return lie(ret_why, "DATA larger than a fragment");
+	if (record->flags & SKERRY_DATA_CONT && extensions.size_bytes)
+		return lie(ret_why, "extensions in the middle of a message");
+	if (extensions.size_bytes)
+		r = check_extensions(extensions, &total, ret_why);
+	if (r)
+		return r;
 	if (record->flags & SKERRY_DATA_CONT)
 		r = check_next_fragment(out, record, payload, ret_why);
 	else if (out->open_message)
 		return lie(ret_why, "a message inside another");
 	else if (record->flags & SKERRY_DATA_MORE)
-		return check_first_fragment(out, record, extensions, payload,
+		return check_first_fragment(out, record, total, payload,
 					    ret_why);
-	if (!r && extensions.size_bytes)
-		return lie(ret_why, "DATA with extensions");
+	else if (total)
+		return lie(ret_why, "a whole message with total_bytes");
 	if (!r && !(record->flags & SKERRY_DATA_MORE))
 		out->next++;
 	return r;
@@ -270,10 +292,16 @@ static int send_open(struct flowtab *tab, struct flow_out *out)
 	tlv_put_u64(&w, SKERRY_K_FLOW_ID, out->flow_id);
 	tlv_put_str(&w, SKERRY_K_ENDPOINT, out->endpoint);
 	tlv_put_u64(&w, SKERRY_K_WANT_BYTES,
-		    out->datagram ? 0 : FLOW_INITIAL_BYTES);
-	tlv_put_u64(&w, SKERRY_K_FROM_SEQUENCE, out->acked);
+		    out->datagram || out->monitor ||
+				    flow_monotonic(tab, out->channel)
+			    ? 0
+			    : FLOW_INITIAL_BYTES);
+	tlv_put_u64(&w, SKERRY_K_FROM_SEQUENCE,
+		    out->monitored ? 0 : out->acked);
 	if (out->lane->self)
 		tlv_put_u64(&w, SKERRY_K_SLOT, out->channel);
+	if (out->source[0])
+		tlv_put_str(&w, SKERRY_K_SOURCE, out->source);
 	if (out->datagram) {
 		tlv_put_str(&w, SKERRY_K_CHANNEL,
 			    tab->ops->channel_name(tab->ops_data,

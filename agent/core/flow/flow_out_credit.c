@@ -69,7 +69,11 @@ int flow_out_acked(struct flowtab *tab, struct flow_out *out, uint64_t sequence,
 		*ret_why = "ACK of what was not sent";
 		return -EPROTO;
 	}
-	out->acked = flow_max(out->acked, sequence);
+	if (sequence <= out->acked)
+		return 0;
+	out->acked = sequence;
+	if (flow_monotonic(tab, out->channel))
+		flow_out_show(tab, out);
 	return 0;
 }
 

@@ -12,11 +12,14 @@ void flow_out_show(struct flowtab *tab, struct flow_out *out)
 		.state = out->shown,
 		.error = out->error,
 		.lane = out->index < SKERRY_PARALLELISM_MAX ? out->index : 0,
+		.lanes = out->place ? out->place->parallelism : 1,
 		.granted = out->taken + out->unspent,
 		.base = out->base,
 		.expected = out->expected,
 		.large = out->large,
 		.flags = out->uncertain ? SKERRY_SLOT_UNCERTAIN : 0,
+		.receives = out->receives,
+		.arrived = out->acked,
 	};
 
 	tab->ops->slot(tab->ops_data, out->program->number, out->slot, &value);
@@ -92,6 +95,21 @@ static void out_routeless(struct flowtab *tab, struct flow_out *out)
 	flow_wake_by(tab, out->deadline_ns);
 }
 
+/* From the one that it would have, the first that is there; without any it
+ * stays undecided. */
+static void choose_any(struct flow_out *out, const struct flow_place *place)
+{
+	uint32_t i, at;
+
+	for (i = 0; i < place->parallelism; i++) {
+		at = (uint32_t)((out->lane_hash + i) % place->parallelism);
+		if (place->lanes[at] && !place->lanes[at]->leaving) {
+			out->index = (uint8_t)at;
+			return;
+		}
+	}
+}
+
 static struct flow_lane *out_lane(struct flowtab *tab, struct flow_out *out)
 {
 	struct flow_place *place = out->place;
@@ -102,9 +120,12 @@ static struct flow_lane *out_lane(struct flowtab *tab, struct flow_out *out)
 		return NULL;
 	if (out->datagram)
 		out->index = 0;
+	else if (out->index >= place->parallelism && out->any_lane)
+		choose_any(out, place);
 	else if (out->index >= place->parallelism)
 		out->index = (uint8_t)(out->lane_hash % place->parallelism);
-	return place->lanes[out->index];
+	return out->index < place->parallelism ? place->lanes[out->index]
+					       : NULL;
 }
 
 void flow_out_bind(struct flowtab *tab, struct flow_out *out)
@@ -123,7 +144,7 @@ void flow_out_bind(struct flowtab *tab, struct flow_out *out)
 	out->told = false;
 	out->sent = 0;
 	out->remote = 0;
-	out->want = FLOW_INITIAL_BYTES;
+	out->want = flow_monotonic(tab, out->channel) ? 0 : FLOW_INITIAL_BYTES;
 	out->want_before = 0;
 	out->parked_for_ns = 0;
 	flow_out_due(tab, out, OUT_DUE_OPEN);
@@ -156,7 +177,10 @@ static bool open_valid(struct flowtab *tab, const struct flow_open *open)
 	return flow_program_find(tab, open->program) && length &&
 	       length <= SKERRY_ENDPOINT_MAX_BYTES &&
 	       open->channel < SKERRY_CHANNELS_MAX && open->next_sequence &&
-	       open->next_sequence <= FLOW_SEQUENCE_MAX;
+	       open->next_sequence <= FLOW_SEQUENCE_MAX &&
+	       (!open->source ||
+		(open->peer == FLOW_PEER_SELF &&
+		 strlen(open->source) <= SKERRY_NAME_MAX_BYTES));
 }
 
 static int slot_take(struct flow_program *p, struct flow_out *out)
@@ -168,6 +192,7 @@ static int slot_take(struct flow_program *p, struct flow_out *out)
 		if (p->slots[slot])
 			continue;
 		p->slots[slot] = out;
+		p->out_count++;
 		p->slot_hint = slot + 1;
 		out->slot = slot;
 		out->epoch = p->epochs[slot];
@@ -186,6 +211,8 @@ int flow_open(struct flowtab *tab, const struct flow_open *open,
 	if (!open_valid(tab, open))
 		return -EINVAL;
 	p = flow_program_find(tab, open->program);
+	if (flow_share_out(tab, p))
+		return -ENOSPC;
 	out = out_new(tab);
 	if (!out)
 		return -ENOSPC;
@@ -204,6 +231,7 @@ int flow_open(struct flowtab *tab, const struct flow_open *open,
 	out->program = p;
 	out->channel = open->channel;
 	out->datagram = open->datagram;
+	out->any_lane = open->any_lane;
 	out->index = SKERRY_PARALLELISM_MAX;
 	out->flow_id = open->flow_id;
 	out->correlation = open->correlation;
@@ -211,7 +239,11 @@ int flow_open(struct flowtab *tab, const struct flow_open *open,
 	out->expected = open->next_sequence;
 	out->acked = open->next_sequence == 1;
 	out->fast_source = open->fast_source;
+	out->monitor = open->monitor;
+	out->monitored = open->monitored;
 	memcpy(out->endpoint, open->endpoint, strlen(open->endpoint) + 1);
+	if (open->source)
+		memcpy(out->source, open->source, strlen(open->source) + 1);
 	out->lane_hash = open->partition_key;
 	if (!open->keyed)
 		out->lane_hash = hash_mix(
@@ -273,7 +305,10 @@ int flow_out_resumed(struct flowtab *tab, struct flow_out *out,
 	}
 	out->fast_id = fast_id;
 	out->fast_inflow = (uint32_t)inflow;
+	out->receives = (uint32_t)tlv_find_u64(payload.data, payload.size_bytes,
+					       SKERRY_K_RECEIVER, 0);
 	out->state = OUT_OPEN;
+	out->monitored = out->monitor;
 	out->shown = SKERRY_SLOT_OPEN;
 	out->error = 0;
 	out->expected = frame->sequence;
@@ -396,6 +431,7 @@ void flow_out_end(struct flowtab *tab, struct flow_out *out)
 	list_del(&out->parked_link);
 	out->revoke = 0;
 	out->program->slots[out->slot] = NULL;
+	out->program->out_count--;
 	if (out->program->used) {
 		out->shown = SKERRY_SLOT_FREE;
 		flow_out_show(tab, out);

@@ -31,7 +31,25 @@ static uint64_t in_target(const struct flowtab *tab, const struct flow_in *in)
 {
 	uint64_t most = flow_max(tab->limits.credit_bytes, FLOW_UNIT_BYTES);
 
+	if (flow_monotonic(tab, in->channel))
+		most = FLOW_UNIT_BYTES;
 	return flow_min(in->want, in->received + most);
+}
+
+/* Of a monotonic flow one value at a time lies in the ring: the next is to be
+ * as new as can be when the program comes to take it. */
+static bool is_unread(struct flowtab *tab, const struct flow_ring *ring,
+		      const struct flow_in *in)
+{
+	uint64_t used, read_bytes;
+
+	if (in->partial || !flow_monotonic(tab, ring->channel))
+		return false;
+	used = tab->limits.ring_bytes -
+	       flow_min(ring_room(tab, ring), tab->limits.ring_bytes);
+	read_bytes =
+		ring->delivered_bytes - flow_min(used, ring->delivered_bytes);
+	return in->read_at > read_bytes;
 }
 
 static void in_grant(struct flowtab *tab, struct flow_in *in, uint64_t bytes)
@@ -112,36 +130,55 @@ uint64_t flow_ring_free(struct flowtab *tab, const struct flow_ring *ring)
 	return room > used ? room - used : 0;
 }
 
+/* What it gets out of so much; 0: nothing more is wanted. */
+static uint64_t share_of(struct flowtab *tab, const struct flow_ring *ring,
+			 const struct flow_in *in, uint64_t free_bytes)
+{
+	uint64_t target = in_target(tab, in);
+	uint64_t unspent, least, need;
+
+	if (target <= in->granted)
+		return 0;
+	need = target - in->granted;
+	unspent = in->granted - in->received;
+	least = unspent < FLOW_UNIT_BYTES ? FLOW_UNIT_BYTES - unspent
+					  : FLOW_UNIT_BYTES / 2;
+	least = flow_min(least, need);
+	return flow_min(flow_max(least, free_bytes / ring->waiter_count), need);
+}
+
 /* One after the other; the first that cannot have a whole record waits, and
- * the others behind it. */
+ * the others behind it. But who waits for its reader holds up nobody. */
 static bool serve_waiters(struct flowtab *tab, struct flow_ring *ring)
 {
 	uint64_t free_bytes = flow_ring_free(tab, ring);
-	uint64_t target, unspent, least, need, give;
+	struct list *at, *after;
 	struct flow_in *in;
+	uint64_t give;
+	bool all, again;
 
-	while (!list_empty(&ring->waiters)) {
-		in = list_object(ring->waiters.next, struct flow_in, wait_link);
-		target = in_target(tab, in);
-		if (target <= in->granted) {
+	do {
+		all = true;
+		again = false;
+		list_for_each_safe (at, after, &ring->waiters) {
+			in = list_object(at, struct flow_in, wait_link);
+			give = share_of(tab, ring, in, free_bytes);
+			if (give && is_unread(tab, ring, in)) {
+				all = false;
+				continue;
+			}
+			if (give > free_bytes)
+				return false;
 			flow_in_unwait(in);
-			continue;
+			if (!give)
+				continue;
+			free_bytes -= give;
+			in_grant(tab, in, give);
+			flow_in_serve(tab, in);
+			again |= !list_empty(&in->wait_link);
 		}
-		need = target - in->granted;
-		unspent = in->granted - in->received;
-		least = unspent < FLOW_UNIT_BYTES ? FLOW_UNIT_BYTES - unspent
-						  : FLOW_UNIT_BYTES / 2;
-		least = flow_min(least, need);
-		give = flow_max(least, free_bytes / ring->waiter_count);
-		give = flow_min(give, need);
-		if (give > free_bytes)
-			return false;
-		flow_in_unwait(in);
-		free_bytes -= give;
-		in_grant(tab, in, give);
-		flow_in_serve(tab, in);
-	}
-	return true;
+	} while (again);
+	return all;
 }
 
 void flow_ring_serve(struct flowtab *tab, struct flow_ring *ring)
@@ -232,7 +269,10 @@ void flow_ring_tick(struct flowtab *tab)
 
 		flow_wake_by(tab, tab->now_ns + FLOW_SCAN_NS);
 		flow_ring_dirty(tab, ring);
-		if (list_empty(&ring->waiters))
+		/* Nobody takes room away from others that wait for readers. */
+		if (list_empty(&ring->waiters) ||
+		    (flow_monotonic(tab, ring->channel) &&
+		     flow_ring_free(tab, ring) >= FLOW_UNIT_BYTES))
 			continue;
 		list_for_each_safe (i, next, &ring->program->ins) {
 			struct flow_in *in =

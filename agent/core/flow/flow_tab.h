@@ -113,6 +113,7 @@ struct flow_ring { /* a program's message ring, towards the program */
 	uint8_t channel;
 	uint16_t free_head, free_tail; /* indices that were used here, + 1 */
 	uint64_t outstanding_bytes; /* granted, not yet received */
+	uint64_t delivered_bytes; /* ever, whatever it was */
 	struct list waiters; /* ins that want more */
 	uint32_t waiter_count;
 	struct list due; /* ins with records to deliver */
@@ -126,6 +127,8 @@ struct flow_program {
 	uint8_t instance[16];
 	uint32_t slot_hint;
 	uint16_t index_high; /* inflow indices ever used */
+	uint32_t owner; /* 0: no share */
+	uint32_t out_count, in_count, endpoint_count;
 	struct list endpoints;
 	struct list ins;
 	struct list large_waiters; /* ins that want reassembly memory */
@@ -134,6 +137,7 @@ struct flow_program {
 	uint64_t large_begun_bytes; /* ever */
 	struct flow_ring rings[SKERRY_CHANNELS_MAX];
 	struct flow_out *slots[SKERRY_FLOWS_PER_PROGRAM_MAX];
+	uint32_t receives; /* SKERRY_RECEIVES_* */
 	uint32_t epochs[SKERRY_FLOWS_PER_PROGRAM_MAX];
 	uint16_t index_next[SKERRY_FLOWS_PER_PROGRAM_MAX];
 };
@@ -192,6 +196,8 @@ struct flow_out {
 	uint8_t shown; /* enum skerry_slot_state */
 	uint8_t revoke;
 	bool uncertain;
+	bool any_lane;
+	uint32_t receives; /* SKERRY_RECEIVES_* of the receiver */
 	int error;
 	uint64_t remote; /* granted by the receiver */
 	uint64_t want;
@@ -221,7 +227,9 @@ struct flow_out {
 	uint32_t fast_inflow;
 	uint32_t correlation;
 	struct skerry_addr fast_source;
+	bool monitor, monitored; /* see struct flow_open */
 	char endpoint[SKERRY_ENDPOINT_MAX_BYTES + 1];
+	char source[SKERRY_NAME_MAX_BYTES + 1]; /* "": as it is */
 };
 
 enum flow_in_state {
@@ -260,6 +268,7 @@ struct flow_in {
 	uint64_t received;
 	uint64_t granted;
 	uint64_t want;
+	uint64_t read_at; /* ring->delivered_bytes behind its last record */
 	uint64_t from_sequence; /* while waiting */
 	uint64_t active_ns;
 	uint64_t left_bytes; /* of the message under way */
@@ -288,6 +297,7 @@ struct flow_in {
 	struct list time_link; /* tab->waiting or tab->kept */
 	struct skerry_addr fast_source;
 	char name[SKERRY_ENDPOINT_MAX_BYTES + 1];
+	char source[SKERRY_NAME_MAX_BYTES + 1]; /* "": its peer */
 };
 
 struct flowtab {
@@ -312,6 +322,8 @@ struct flowtab {
 	struct list routeless; /* by deadline */
 	struct list waiting, kept; /* by deadline */
 	uint32_t waiting_count;
+	uint32_t monotonic_channels; /* bits */
+	uint32_t own_endpoints; /* that begin with '#' */
 	struct flow_counters counters;
 };
 
@@ -329,6 +341,11 @@ void flow_time(struct flowtab *tab, uint64_t now_ns);
 void flow_wake_by(struct flowtab *tab, uint64_t at_ns);
 void flow_settle(struct flowtab *tab);
 struct flow_program *flow_program_find(struct flowtab *tab, uint32_t program);
+
+static inline bool flow_monotonic(const struct flowtab *tab, uint8_t channel)
+{
+	return tab->monotonic_channels & 1U << channel;
+}
 
 /* Something waits for flow_settle(). */
 static inline bool flow_unsettled(const struct flowtab *tab)
@@ -451,6 +468,7 @@ struct flow_in_request {
 	bool datagram;
 	struct skerry_addr fast_source;
 	char endpoint[SKERRY_ENDPOINT_MAX_BYTES + 1];
+	char source[SKERRY_NAME_MAX_BYTES + 1]; /* "": the lane's peer */
 };
 
 int flow_in_open(struct flowtab *tab, struct flow_lane *lane,
@@ -509,6 +527,14 @@ void flow_in_unwait(struct flow_in *in);
 void flow_in_serve(struct flowtab *tab, struct flow_in *in);
 /* Reassembly memory: somebody may have it now. */
 void flow_large_serve(struct flowtab *tab, struct flow_program *program);
+
+/* ---- flow_share.c --------------------------------------------------------- */
+
+/* Whether the program, and its owner, may have one more: 0, -ENOSPC. */
+int flow_share_out(const struct flowtab *tab, const struct flow_program *p);
+int flow_share_in(const struct flowtab *tab, const struct flow_program *p);
+int flow_share_endpoint(const struct flowtab *tab,
+			const struct flow_program *p);
 
 /* ---- flow_endpoint.c ------------------------------------------------------ */
 

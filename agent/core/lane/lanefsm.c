@@ -133,11 +133,40 @@ int lanefsm_drain(struct lanefsm *fsm)
 
 /* ---- receiving -------------------------------------------------------- */
 
+static bool room_for_pong(const struct lanefsm *fsm)
+{
+	return lane_queue_room(fsm->queue) >=
+	       CLOSING_RESERVE_BYTES + HEADER_BYTES;
+}
+
+void lanefsm_room(struct lanefsm *fsm)
+{
+	uint8_t said = 0;
+
+	if (!fsm->pong_count || !established(fsm))
+		return;
+	while (said < fsm->pong_count && room_for_pong(fsm))
+		send_bare(fsm, SKERRY_FRAME_PONG, fsm->pongs[said++]);
+	fsm->pong_count -= said;
+	memmove(fsm->pongs, fsm->pongs + said,
+		fsm->pong_count * sizeof(fsm->pongs[0]));
+}
+
+/* A full lane must not look like a dead one: the answer follows when there
+ * is room again. */
 static int receive_ping(struct lanefsm *fsm, uint64_t sequence)
 {
-	/* Who does not read its lane gets no answer to more PINGs than fit. */
-	if (lane_queue_room(fsm->queue) >= CLOSING_RESERVE_BYTES + HEADER_BYTES)
+	if (!fsm->pong_count && room_for_pong(fsm)) {
 		send_bare(fsm, SKERRY_FRAME_PONG, sequence);
+		return 0;
+	}
+	if (fsm->pong_count == PONGS_MAX) {
+		fsm->pong_count--;
+		memmove(fsm->pongs, fsm->pongs + 1,
+			fsm->pong_count * sizeof(fsm->pongs[0]));
+	}
+	fsm->pongs[fsm->pong_count++] = sequence;
+	lanefsm_room(fsm);
 	return 0;
 }
 
@@ -174,7 +203,8 @@ static int receive_drained(struct lanefsm *fsm)
 	return 0;
 }
 
-/* NULL: good. What lies in a frame that may be ignored may be unknown. */
+/* NULL: good. What lies in a frame that may be ignored may be unknown, and
+ * so may what belongs to a message: that is for the program it reaches. */
 static const char *extensions_problem(const uint8_t *data, size_t size_bytes,
 				      bool ignorable)
 {
@@ -249,7 +279,9 @@ static int receive_frame(struct lanefsm *fsm, const struct skerry_frame *frame,
 		problem =
 			extensions_problem(bytes + HEADER_BYTES,
 					   frame->header_length - HEADER_BYTES,
-					   frame->type >= 0x80);
+					   frame->type >= 0x80 ||
+						   frame->type ==
+							   SKERRY_FRAME_DATA);
 		if (problem)
 			return lanefsm_malformed(fsm, problem);
 	}

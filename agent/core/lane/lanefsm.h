@@ -75,8 +75,8 @@ struct lanefsm_handler {
 	void (*up)(void *data);
 	/*
 	 * A frame of an established lane, header checked: length and header
-	 * length consistent, extensions well formed, no unknown critical one,
-	 * known type. PING, PONG answers, DRAIN, DRAINED, ERROR and handshake
+	 * length consistent, extensions well formed, no unknown critical one
+	 * (but on DATA), known type. PING, PONG answers, DRAIN, DRAINED, ERROR and handshake
 	 * frames are handled inside; PONG is also shown here. The header is a
 	 * copy in host order with correlation 0; extensions and payload lie
 	 * in what lanefsm_receive() was given, aligned to nothing.
@@ -168,6 +168,10 @@ int lanefsm_error(struct lanefsm *fsm, int error, const char *text);
 
 int lanefsm_send(struct lanefsm *fsm, const struct skerry_frame *frame,
 		 struct core_bytes extensions, struct core_bytes payload);
+
+/* The queue became shorter: answers to PINGs that had no room go now, at most
+ * the last 8. Costs nothing when there are none. */
+void lanefsm_room(struct lanefsm *fsm);
 
 /*
  * Close on purpose: DRAIN now, no more DATA from here; `drained` when the

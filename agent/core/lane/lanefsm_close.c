@@ -56,10 +56,36 @@ int lanefsm_turn_away(struct lanefsm *fsm, int error, const char *text)
 	return -EPROTO;
 }
 
+/* A peer's sentence ends up in logs and on terminals: no control bytes. */
+static void make_printable(char *text)
+{
+	for (; *text; text++) {
+		if ((uint8_t)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+	}
+}
+
+/* A sentence of ours may quote the peer. */
+static const char *quoted(char out[SKERRY_REASON_MAX_BYTES + 1],
+			  const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length > SKERRY_REASON_MAX_BYTES)
+		length = SKERRY_REASON_MAX_BYTES;
+	memcpy(out, text, length);
+	out[length] = 0;
+	make_printable(out);
+	return out;
+}
+
 int lanefsm_refuse(struct lanefsm *fsm, int error, const char *text)
 {
+	char copy[SKERRY_REASON_MAX_BYTES + 1];
+
 	if (error >= 0 || error < -ERRNO_MAX || !text)
 		return -EINVAL;
+	text = quoted(copy, text);
 	switch (fsm->state) {
 	case LANEFSM_HANDSHAKE:
 		lanefsm_end(fsm, LANE_END_REFUSED, error, 0, text);
@@ -75,8 +101,11 @@ int lanefsm_refuse(struct lanefsm *fsm, int error, const char *text)
 
 int lanefsm_error(struct lanefsm *fsm, int error, const char *text)
 {
+	char copy[SKERRY_REASON_MAX_BYTES + 1];
+
 	if (error >= 0 || error < -ERRNO_MAX || !text)
 		return -EINVAL;
+	text = quoted(copy, text);
 	if (fsm->state == LANEFSM_CLOSED)
 		return -ENOTCONN;
 	if (fsm->proved)
@@ -105,15 +134,6 @@ int lanefsm_duplicate(struct lanefsm *fsm, uint64_t generation_seen)
 	lanefsm_end(fsm, LANE_END_DUPLICATE, -EEXIST, generation_seen,
 		    "duplicate");
 	return 0;
-}
-
-/* A peer's sentence ends up in logs and on terminals: no control bytes. */
-static void make_printable(char *text)
-{
-	for (; *text; text++) {
-		if ((uint8_t)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-	}
 }
 
 int lanefsm_farewell(struct lanefsm *fsm, enum lane_end end,

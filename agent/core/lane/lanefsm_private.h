@@ -27,6 +27,8 @@
  * last byte, a PONG leaves room for those, all else leaves room for PONGs.
  */
 #define CLOSING_RESERVE_BYTES 384U
+/* Answers owed to PINGs; of more than that the oldest are forgotten. */
+#define PONGS_MAX 8U
 
 /* What the handshake waits for. */
 enum lanefsm_step {
@@ -46,6 +48,8 @@ struct lanefsm {
 	bool drain_sent;
 	bool drain_received;
 	bool drained_received;
+	uint8_t pong_count;
+	uint64_t pongs[PONGS_MAX]; /* owed: no room for them yet */
 	struct lane_queue *queue;
 	const struct lanefsm_handler *handler;
 	void *handler_data;

@@ -10,8 +10,10 @@
 #include "spec.h"
 
 struct core;
+struct lane;
 struct member;
 struct removed;
+struct stale;
 
 struct overlay {
 	const char *name;
@@ -19,10 +21,15 @@ struct overlay {
 	void (*join)(struct core *core, struct member *member);
 	/* A node is removed on demand: it and the others learn of it. */
 	void (*remove)(struct core *core, struct member *member);
+	/* The last chance to tell a removed node, over its membership lane. */
+	void (*parting)(struct core *core, struct member *member,
+			const struct lane *lane);
 	/* That incarnation is history, says source: the others learn of it. */
 	void (*removed)(struct core *core, const char *name,
 			uint64_t incarnation, const char *source,
 			const char *why);
+	/* An address leads to its node no more: the others learn of it. */
+	void (*stale)(struct core *core, const struct stale *stale);
 	/* We leave: what the others must hear, lane by lane. False: call
 	 * again with the next step. */
 	bool (*leave)(struct core *core);

@@ -4,12 +4,13 @@
  * everybody has the whole table.
  *
  * MEMBER frames, TLVs:
- *   kind "delta"   members*          what changed at the sender
+ *   kind "delta"   members*, stale*  what changed at the sender
  *   kind "digest"  digest, overlay_digest
  *                                    of live entries; of removed ones and
- *                                    who knows of them
- *   kind "table"   members*, and in the last part digest, overlay_digest,
- *                  wait              everything; wait: send yours, if it
+ *                                    who knows of them, and stale ones
+ *   kind "table"   members*, stale*, and in the last part digest,
+ *                  overlay_digest, wait
+ *                                    everything; wait: send yours, if it
  *                                    still differs then
  *   kind "notice"  error, reason     for the log
  * members is a nest: spec for a live entry, else name, incarnation, removed,
@@ -65,13 +66,13 @@ static void write_removed(struct core *core, const struct removed *removed,
 	tlv_put_bool(w, SKERRY_K_REMOVED, true);
 	for (i = 0; i < m->touched; i++) {
 		if (m->slots[i].status == MEMBER_LIVE &&
-		    removed->knows[i / 64] & 1ULL << i % 64)
+		    removed_known_by(m, removed, i))
 			tlv_put_str(w, SKERRY_K_KNOWS, m->slots[i].name);
 	}
 	tlv_end(w, mark);
 }
 
-/* Entries are numbered: slots first, then removed ones. */
+/* Entries are numbered: slots first, then removed ones, then stale ones. */
 static bool write_entry(struct core *core, uint32_t entry, bool delta,
 			struct tlv_writer *w)
 {
@@ -84,19 +85,27 @@ static bool write_entry(struct core *core, uint32_t entry, bool delta,
 		    (delta && !member->in_delta))
 			return false;
 		write_live(core, member, w);
-	} else {
+	} else if (entry < m->max + m->removed_count) {
 		const struct removed *removed = &m->removed[entry - m->max];
 
 		if (delta && !removed->in_delta)
 			return false;
 		write_removed(core, removed, w);
+	} else {
+		const struct stale *stale =
+			&core->stales.list[entry - m->max - m->removed_count];
+
+		if (delta && !stale->in_delta)
+			return false;
+		stale_write(stale, w);
 	}
 	return true;
 }
 
 static uint32_t entries_end(const struct core *core)
 {
-	return core->members.max + core->members.removed_count;
+	return core->members.max + core->members.removed_count +
+	       core->stales.count;
 }
 
 /*
@@ -162,6 +171,11 @@ void full_collect(struct core *core)
 	core_due(core, full->collect_ns);
 }
 
+uint64_t full_gone_digest(const struct core *core)
+{
+	return removed_digest(&core->members) + stale_digest(core);
+}
+
 static void full_join(struct core *core, struct member *member)
 {
 	member->dirty = true;
@@ -181,6 +195,10 @@ static void begin_delta(struct core *core)
 	for (i = 0; i < m->removed_count; i++) {
 		m->removed[i].in_delta = m->removed[i].dirty;
 		m->removed[i].dirty = false;
+	}
+	for (i = 0; i < core->stales.count; i++) {
+		core->stales.list[i].in_delta = core->stales.list[i].dirty;
+		core->stales.list[i].dirty = false;
 	}
 	full->collect_ns = 0;
 	full->sending = true;
@@ -242,7 +260,7 @@ static void send_delta(struct core *core)
 static void put_digests(struct core *core, struct tlv_writer *w)
 {
 	tlv_put_u64(w, SKERRY_K_DIGEST, members_digest(&core->members));
-	tlv_put_u64(w, SKERRY_K_OVERLAY_DIGEST, removed_digest(&core->members));
+	tlv_put_u64(w, SKERRY_K_OVERLAY_DIGEST, full_gone_digest(core));
 }
 
 static void send_digest(struct core *core, struct member *member,
@@ -425,14 +443,28 @@ static void full_removed(struct core *core, const char *name,
 
 static void full_remove(struct core *core, struct member *member)
 {
-	struct lane *lane = link_membership(core, member);
-
-	if (lane)
-		send(core, lane,
-		     removal(core, member->name, member->incarnation,
-			     "removed"));
+	/* Any number may be removed in one step: each is told as its lanes
+	 * are closed. */
+	member->tell_removed = link_membership(core, member) != NULL;
 	full_removed(core, member->name, member->incarnation, core->config.name,
 		     "removed");
+}
+
+static void full_parting(struct core *core, struct member *member,
+			 const struct lane *lane)
+{
+	send(core, lane,
+	     removal(core, member->name, member->incarnation, "removed"));
+}
+
+static void full_stale(struct core *core, const struct stale *stale)
+{
+	struct stale *entry = stale_add(core, stale);
+
+	if (!entry)
+		return;
+	entry->dirty = true;
+	full_collect(core);
 }
 
 static bool full_leave(struct core *core)
@@ -495,6 +527,8 @@ const struct overlay overlay_full = {
 	.join = full_join,
 	.remove = full_remove,
 	.removed = full_removed,
+	.stale = full_stale,
+	.parting = full_parting,
 	.leave = full_leave,
 	.receive = full_receive,
 	.tick = full_tick,

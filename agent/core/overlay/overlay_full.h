@@ -14,6 +14,8 @@ void full_collect(struct core *core);
  * if they differ then. */
 void full_table_to(struct core *core, struct member *member, uint32_t from,
 		   bool reply);
+/* Of what is not there any more: removed ones, stale ones. */
+uint64_t full_gone_digest(const struct core *core);
 /* The receive function of the overlay. */
 int full_receive(struct core *core, struct member *from,
 		 struct core_bytes payload);

@@ -67,11 +67,14 @@ static int read_entry(const struct tlv_reader *nest, struct entry *entry)
 static int check(struct core_bytes payload)
 {
 	struct entry entry;
+	struct stale stale;
 	struct tlv_reader r;
 
 	tlv_reader_init(&r, payload.data, payload.size_bytes);
 	while (tlv_next(&r)) {
 		if (r.key == SKERRY_K_MEMBER && read_entry(&r, &entry))
+			return -EPROTO;
+		if (r.key == SKERRY_K_STALE && stale_read(&r, &stale))
 			return -EPROTO;
 		if (r.critical)
 			return -EPROTO;
@@ -86,7 +89,7 @@ static void note_knowers(struct core *core, const struct tlv_reader *nest,
 	char name[SKERRY_NAME_MAX_BYTES + 1];
 	struct tlv_reader r;
 
-	removed_knows(removed, members_slot(m, from));
+	removed_knows(m, removed, members_slot(m, from));
 	tlv_reader_init(&r, nest->value, nest->length);
 	while (tlv_next(&r)) {
 		struct member *member;
@@ -95,7 +98,7 @@ static void note_knowers(struct core *core, const struct tlv_reader *nest,
 			continue;
 		member = members_find(m, name);
 		if (member)
-			removed_knows(removed, members_slot(m, member));
+			removed_knows(m, removed, members_slot(m, member));
 	}
 }
 
@@ -141,6 +144,21 @@ static void apply(struct core *core, struct member *from,
 		full_collect(core);
 }
 
+static void apply_stale(struct core *core, const struct tlv_reader *nest,
+			bool retell)
+{
+	struct stale read, *entry;
+
+	if (stale_read(nest, &read))
+		return;
+	entry = stale_add(core, &read);
+	if (!entry)
+		return;
+	entry->dirty = retell;
+	if (retell)
+		full_collect(core);
+}
+
 static void compare(struct core *core, struct member *from,
 		    struct core_bytes payload, bool reply)
 {
@@ -152,7 +170,7 @@ static void compare(struct core *core, struct member *from,
 			       SKERRY_K_OVERLAY_DIGEST, 0);
 	if (live != members_digest(&core->members))
 		full_table_to(core, from, 0, reply);
-	else if (removed != removed_digest(&core->members))
+	else if (removed != full_gone_digest(core))
 		full_table_to(core, from, core->members.max, reply);
 }
 
@@ -192,6 +210,8 @@ int full_receive(struct core *core, struct member *from,
 	while (tlv_next(&r) && from->status == MEMBER_LIVE) {
 		if (r.key == SKERRY_K_MEMBER)
 			apply(core, from, &r, table);
+		else if (r.key == SKERRY_K_STALE)
+			apply_stale(core, &r, table);
 	}
 	wait = tlv_find_bool(payload.data, payload.size_bytes, SKERRY_K_WAIT);
 	if (table && wait && from->status == MEMBER_LIVE)

@@ -18,7 +18,7 @@ static size_t blob_max_of(const struct partition_limits *limits)
 	size_t names = (size_t)nodes_max_of(limits) *
 		       (SKERRY_NAME_MAX_BYTES + 2 * sizeof(struct skerry_tlv));
 
-	names += 1024;
+	names += (size_t)nodes_max_of(limits) * nodes_max_of(limits) / 8 + 1024;
 	return names < PARTITION_BLOB_MAX_BYTES ? names
 						: PARTITION_BLOB_MAX_BYTES;
 }
@@ -31,6 +31,13 @@ static size_t answer_max_of(const struct partition_limits *limits)
 	names += 1024;
 	return names < PARTITION_ANSWER_MAX_BYTES ? names
 						  : PARTITION_ANSWER_MAX_BYTES;
+}
+
+static uint32_t matrices_max_of(const struct partition_limits *limits)
+{
+	return limits->partitions_max < SKERRY_PARTITION_MATRICES_MAX
+		       ? limits->partitions_max
+		       : SKERRY_PARTITION_MATRICES_MAX;
 }
 
 /* Cut the block into pieces; with memory NULL only count. */
@@ -60,6 +67,16 @@ static size_t lay_out(uint8_t *memory, const struct partition_limits *limits,
 	p->entries = carve(memory, &used, entries_max * sizeof(*p->entries));
 	p->component = carve(memory, &used, (size_t)entries_max * nodes_max);
 	p->flags = carve(memory, &used, (size_t)entries_max * (nodes_max + 1));
+	p->places = carve(memory, &used, nodes_max * sizeof(*p->places));
+	p->matrices = carve(memory, &used,
+			    matrices_max_of(limits) *
+				    (((size_t)nodes_max * nodes_max + 7) / 8));
+	for (i = 0; i < SKERRY_INQUIRIES_MAX; i++) {
+		p->inquiries[i].asked = carve(memory, &used, nodes_max);
+		p->inquiries[i].cursor =
+			carve(memory, &used,
+			      nodes_max * sizeof(*p->inquiries[i].cursor));
+	}
 	p->blob = carve(memory, &used, blob_max);
 	p->scratch = carve(memory, &used, answer_max_of(limits));
 	for (i = 0; i < PARTITION_REASSEMBLIES; i++)
@@ -92,6 +109,7 @@ struct partition *partition_init(void *memory,
 	p->limits = *limits;
 	p->env = *env;
 	p->nodes_max = nodes_max_of(limits);
+	p->matrices_max = matrices_max_of(limits);
 	p->blob_max_bytes = blob_max_of(limits);
 	p->scratch_bytes = answer_max_of(limits);
 	p->blob_entry = PARTITION_NONE;
@@ -108,6 +126,12 @@ void partition_configure(struct partition *p, const struct core_config *config)
 {
 	p->cut_max_ms = config->cut_max_ms;
 	p->cut_share_percent = config->cut_share_percent;
+	p->cut_loss = config->cut_loss;
+	p->cut_reject = config->cut_reject;
+	p->cut_address = config->cut_address;
+	p->port_base = config->port_base;
+	p->address_count = config->address_count;
+	memcpy(p->addresses, config->addresses, sizeof(p->addresses));
 }
 
 void partition_now(struct partition *p, uint64_t now_ns)
@@ -180,8 +204,8 @@ static uint64_t expire(struct partition *p)
 			continue;
 		if (!e->resolved && e->deadline_ns &&
 		    e->deadline_ns <= p->now_ns) {
-			partition_log(p, CORE_LOG_INFO, "partition_expired", e,
-				      "its time is over");
+			partition_audit(p, CORE_LOG_INFO, "partition_expired",
+					i, &e->by, "its time is over");
 			partition_resolve(p, i, false);
 			partition_settle(p, i);
 		}
@@ -244,6 +268,9 @@ uint64_t partition_tick(struct partition *p, uint64_t now_ns, uint64_t wall_us)
 	p->budget = PARTITION_DATAGRAMS_PER_TICK;
 	if (partition_send_work(p))
 		more = true;
+	partition_ledger_work(p);
+	if (partition_inquiries_work(p))
+		more = true;
 	if (partition_waiters_work(p))
 		more = true;
 	/* Peers named in this first step are asked before anybody looks
@@ -255,6 +282,8 @@ uint64_t partition_tick(struct partition *p, uint64_t now_ns, uint64_t wall_us)
 	if (!p->settled)
 		next = earlier(next, p->start_ns + PARTITION_SETTLE_NS);
 	next = earlier(next, partition_waiters_next(p));
+	next = earlier(next, partition_inquiries_next(p));
+	next = earlier(next, partition_ledger_next(p));
 	next = earlier(next, partition_send_next(p));
 	return more ? now_ns : next;
 }
@@ -264,6 +293,7 @@ void partition_program_gone(struct partition *p, uint32_t program)
 	uint16_t e;
 	size_t i;
 
+	partition_inquiries_gone(p, program);
 	for (i = 0; i < PARTITION_WAITERS_MAX; i++) {
 		if (!p->waiters[i].used || p->waiters[i].program != program)
 			continue;

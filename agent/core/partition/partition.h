@@ -8,7 +8,18 @@
  * duration; state active < resolved; merging takes the larger. The grudge is
  * a list of components (sets of node names; one may be "everybody else"):
  * nodes of different components are cut from each other; one-way: only
- * packets from the first component to the others.
+ * packets from the first component to the others. What no components can say
+ * is one component and a matrix over it: bit i * n + j, from the lowest of
+ * the first byte on, drops what its i-th node sends to its j-th. Components
+ * and matrices are of the nodes they name, and leave alone who comes later;
+ * "everybody else" is everybody, present and future.
+ *
+ * A draw of chance (shapes halves, majority, ...; which packets of a lossy
+ * cut) comes from the entry's seed, and the entry carries what came of it.
+ * A lossy cut is made where packets leave, so that none is judged twice.
+ *
+ * An entry of shape `to` cuts this host from an address; it belongs to this
+ * node alone, is never told to others, and is kept in the state file.
  *
  * Entries travel on the partition port to each known node, repeated until
  * acknowledged, in numbered chunks when larger than a datagram; commands wait
@@ -20,7 +31,9 @@
  * Nothing is sent and no cut is made but in partition_tick(): call it at the
  * end of each step in which another function of this file was called, and
  * when it said. One call asks for at most 33 operations on cuts, 24
- * datagrams and 2 answers; what is more comes with the next.
+ * datagrams, 6 answers and a ledger; what is more comes with the next.
+ * partition_ledger() sends as well, at most 16 datagrams and 4 answers, and
+ * partition_datagram() one part of an answer.
  *
  * Bodies are TLVs, first SKERRY_K_KIND:
  *	entry   reference, resolved, and when active: remaining_ms (absent:
@@ -30,8 +43,17 @@
  *	ask     digest: do you have what I have?
  *	answer  digest: this is mine; if it differs, entries follow
  *	forget  reference: all know that it is resolved
- * and the blobs of an entry joined are name, origin, shape, ttl, duration_ms,
- * visibility, scope, one_way, components* (nested: name*, or all).
+ *	ledger? token, reference, cursor: what have your cuts of it done?
+ *	ledger  token, cursor, count, rows*: from that row on, of so many
+ *	able?   token, visibility, loss_ppm: could you make such a cut?
+ *	able    token, error?
+ * The last four are questions of `verify` and `explain`: asked again until
+ * answered or out of time; nothing is changed by them.
+ *
+ * The blobs of an entry joined are name, origin, shape, ttl, duration_ms,
+ * visibility, scope, one_way, seed?, loss_ppm?, uid, pid, program_name?, why?,
+ * components* (nested: name*, or all), matrix?; those of shape `to` target,
+ * prefix_bits, protocol?, host?.
  */
 #ifndef SKERRY_PARTITION_H
 #define SKERRY_PARTITION_H
@@ -63,6 +85,12 @@ struct partition_env {
 	void (*cut_commit)(void *data, uint64_t generation);
 	void (*answer)(void *data, uint32_t program, uint32_t correlation,
 		       int error, const char *reason, struct core_bytes tlvs);
+	/* One part of an answer; answer() ends it. */
+	void (*part)(void *data, uint32_t program, uint32_t correlation,
+		     struct core_bytes tlvs);
+	/* Read what the cuts of that reference have done here: comes back
+	 * through partition_ledger(). */
+	void (*ledger)(void *data, uint64_t token, const uint8_t reference[16]);
 	void (*log)(void *data, enum core_log_level level, const char *event,
 		    const char *text, struct core_bytes tlvs);
 };
@@ -82,16 +110,18 @@ struct partition *partition_init(void *memory,
 				 const struct partition_env *env,
 				 const struct core_config *config,
 				 uint64_t seed);
-/* Changed settings (name, cut_max_ms, cut_share_percent). */
+/* Changed settings (addresses, port_base, cut_*). */
 void partition_configure(struct partition *p, const struct core_config *config);
 
 /*
- * SKERRY_CMD_INJECT, _RESOLVE. Answers exactly once through env->answer, now
- * or later: error 0 with `reference`, `participants` and, when the time was
- * over, `missing`; else -errno with a sentence: -EACCES, -EPROTO malformed
- * fields, -EINVAL, -EOPNOTSUPP visibility or scope, -EHOSTUNREACH a node not
- * known, -EDQUOT a safeguard, -EEXIST same name and other spec, -ENOENT no
- * such partition, -ENOSPC.
+ * SKERRY_CMD_INJECT, _RESOLVE, _VERIFY, _EXPLAIN. Answers exactly once through
+ * env->answer, now or later: error 0 with `reference`, `participants` and,
+ * when the time was over, `missing`, of which `unable` have said that they
+ * cannot; else -errno with a sentence: -EACCES, -EPROTO malformed fields,
+ * -EINVAL, -EOPNOTSUPP visibility or scope, or nobody can, -EHOSTUNREACH a
+ * node not known, -EDQUOT a safeguard, -EEXIST same name and other spec,
+ * -ENOENT no such partition, -ENOSPC. The answers to VERIFY and EXPLAIN come
+ * in parts; see ring.h.
  */
 void partition_command(struct partition *p, const struct core_event *event);
 /*
@@ -112,6 +142,23 @@ void partition_node_gone(struct partition *p, const char *name,
 void partition_cuts_applied(struct partition *p, uint64_t generation, int error,
 			    uint64_t now_ns);
 void partition_program_gone(struct partition *p, uint32_t program);
+/* EV_LEDGER. */
+void partition_ledger(struct partition *p, const struct core_event *event);
+
+/*
+ * Entries of this node alone, for its state file. From *cursor on: the next
+ * one's reference, remaining time and blob (valid until the next call of any
+ * function here); false: no more.
+ */
+bool partition_kept(struct partition *p, size_t *cursor, uint64_t now_ns,
+		    uint8_t ret_reference[16], uint64_t *ret_remaining_ms,
+		    struct core_bytes *ret_blob);
+/* One of them was added or is over, since this was asked last. */
+bool partition_kept_changed(struct partition *p);
+/* One read back, before anything else. -EPROTO, -ENOSPC: it is left out. */
+int partition_restore(struct partition *p, const uint8_t reference[16],
+		      struct core_bytes blob, uint64_t remaining_ms,
+		      uint64_t now_ns);
 /* Returns when to be called again (UINT64_MAX: no need); not later than
  * now_ns when there is more to do at once. */
 uint64_t partition_tick(struct partition *p, uint64_t now_ns, uint64_t wall_us);

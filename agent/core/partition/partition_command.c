@@ -125,23 +125,96 @@ static void put_nodes(const struct partition *p, struct tlv_writer *w,
 	}
 }
 
+static bool failed(const struct partition *p, uint16_t entry, uint16_t node)
+{
+	return node == p->self ? p->entries[entry].error != 0
+			       : partition_told(p, entry, node) == TOLD_FAILED;
+}
+
+/* Of the missing, those that will stay so. */
+static void put_unable(const struct partition *p, struct tlv_writer *w,
+		       size_t waiter)
+{
+	struct tlv_writer before;
+	uint16_t e;
+	size_t i;
+
+	for (e = 0; e < p->limits.partitions_max; e++) {
+		if (!(p->entries[e].waiters >> waiter & 1))
+			continue;
+		for (i = 0; i < p->node_count; i++) {
+			if (!counts(p, &p->waiters[waiter], e, p->order[i]) ||
+			    !failed(p, e, p->order[i]))
+				continue;
+			before = *w;
+			tlv_put_str(w, SKERRY_K_UNABLE,
+				    p->nodes[p->order[i]].name);
+			if (w->full)
+				*w = before;
+		}
+	}
+}
+
+/* Every participant has said that it cannot: then there is no partition. */
+static bool nobody_can(struct partition *p, size_t waiter)
+{
+	uint16_t e;
+	size_t i;
+
+	for (e = 0; e < p->limits.partitions_max; e++)
+		if (p->entries[e].waiters >> waiter & 1)
+			break;
+	if (!p->waiters[waiter].inject || e == p->limits.partitions_max ||
+	    p->entries[e].resolved ||
+	    (p->entries[e].error != -EOPNOTSUPP &&
+	     p->entries[e].told_error != -EOPNOTSUPP))
+		return false;
+	for (i = 0; i < p->node_count; i++)
+		if (counts(p, &p->waiters[waiter], e, p->order[i]) &&
+		    !failed(p, e, p->order[i]))
+			return false;
+	partition_resolve(p, e, true);
+	return true;
+}
+
+static void put_entries(const struct partition *p, struct tlv_writer *w,
+			size_t waiter)
+{
+	uint16_t e;
+
+	for (e = 0; e < p->limits.partitions_max; e++) {
+		if (!(p->entries[e].waiters >> waiter & 1))
+			continue;
+		tlv_put(w, SKERRY_K_REFERENCE, p->entries[e].reference, 16);
+		if (p->waiters[waiter].inject && p->entries[e].has_seed)
+			tlv_put_u64(w, SKERRY_K_SEED, p->entries[e].seed);
+	}
+}
+
 static void finish(struct partition *p, size_t waiter)
 {
 	struct partition_waiter done = p->waiters[waiter];
+	const char *why = NULL;
 	struct tlv_writer w;
+	int error = 0;
 	uint16_t e;
 
 	tlv_writer_init(&w, p->scratch, p->scratch_bytes);
-	for (e = 0; e < p->limits.partitions_max; e++)
-		if (p->entries[e].waiters >> waiter & 1)
-			tlv_put(&w, SKERRY_K_REFERENCE, p->entries[e].reference,
-				16);
+	put_entries(p, &w, waiter);
 	put_nodes(p, &w, waiter, true);
+	put_unable(p, &w, waiter);
 	put_nodes(p, &w, waiter, false);
+	if (nobody_can(p, waiter)) {
+		error = -EOPNOTSUPP;
+		why = "partition: no participant's kernel is able to make "
+		      "such cuts; skerryctl partition explain tells which "
+		      "could";
+		w.used_bytes = 0;
+	}
 	p->waiters[waiter].used = false;
 	for (e = 0; e < p->limits.partitions_max; e++)
 		p->entries[e].waiters &= ~(1ULL << waiter);
-	p->env.answer(p->env.data, done.program, done.correlation, 0, NULL,
+	p->env.answer(p->env.data, done.program, done.correlation, error, why,
 		      (struct core_bytes) { p->scratch, w.used_bytes });
 }
 
@@ -177,16 +250,7 @@ uint64_t partition_waiters_next(const struct partition *p)
 
 /* ---- resolve ------------------------------------------------------------ */
 
-struct resolve {
-	uint8_t reference[16];
-	bool by_reference;
-	char name[SKERRY_NAME_MAX_BYTES + 1];
-	bool all;
-	bool local_only;
-	uint64_t timeout_ms;
-};
-
-static int parse_field(struct resolve *in, const struct tlv_reader *r)
+static int parse_field(struct partition_which *in, const struct tlv_reader *r)
 {
 	switch (r->key) {
 	case SKERRY_K_REFERENCE:
@@ -200,12 +264,17 @@ static int parse_field(struct resolve *in, const struct tlv_reader *r)
 		return tlv_bool(r, &in->local_only);
 	case SKERRY_K_TIMEOUT_MS:
 		return tlv_u64(r, &in->timeout_ms);
+	case SKERRY_K_WHY:
+		if (tlv_str(r, in->why, sizeof(in->why)) ||
+		    !partition_text_valid(in->why))
+			return -EPROTO;
+		return 0;
 	default:
 		return 0;
 	}
 }
 
-static int parse(struct resolve *in, struct core_bytes tlvs)
+int partition_which_parse(struct partition_which *in, struct core_bytes tlvs)
 {
 	struct tlv_reader r;
 
@@ -217,7 +286,8 @@ static int parse(struct resolve *in, struct core_bytes tlvs)
 	return r.bad ? -EPROTO : 0;
 }
 
-static bool meant(const struct resolve *in, const struct partition_entry *e)
+bool partition_which_meant(const struct partition_which *in,
+			   const struct partition_entry *e)
 {
 	if (!e->used)
 		return false;
@@ -228,27 +298,30 @@ static bool meant(const struct resolve *in, const struct partition_entry *e)
 	return in->all;
 }
 
-static void resolve_entry(struct partition *p, const struct resolve *in,
-			  uint16_t entry)
+static void resolve_entry(struct partition *p, const struct partition_which *in,
+			  const struct partition_by *by, uint16_t entry)
 {
 	struct partition_entry *e = &p->entries[entry];
 
 	if (e->resolved || (in->local_only && e->lifted))
 		return;
+	e->ended_by = *by;
 	if (in->local_only) {
 		e->lifted = true;
+		p->kept_changed =
+			p->kept_changed || partition_form(e) == FORM_ADDRESS;
 		partition_dirty(p, entry);
-		partition_log(p, CORE_LOG_WARNING, "partition_lifted", e,
-			      "on this node alone");
+		partition_audit(p, CORE_LOG_WARNING, "partition_lifted", entry,
+				by, "on this node alone");
 		return;
 	}
+	partition_audit(p, CORE_LOG_INFO, "partition_resolved", entry, by, "");
 	partition_resolve(p, entry, true);
-	partition_log(p, CORE_LOG_INFO, "partition_resolved", e,
-		      "told to all nodes");
 }
 
-static void refuse_unknown(struct partition *p, const struct core_event *event,
-			   const struct resolve *in)
+void partition_refuse_unknown(struct partition *p,
+			      const struct core_event *event,
+			      const struct partition_which *in)
 {
 	char text[160];
 	size_t used;
@@ -270,12 +343,13 @@ static void refuse_unknown(struct partition *p, const struct core_event *event,
 
 static void resolve(struct partition *p, const struct core_event *event)
 {
-	struct resolve in;
+	struct partition_which in;
+	struct partition_by by;
 	bool found = false;
 	uint16_t e;
 	int waiter;
 
-	if (parse(&in, event->command.tlvs)) {
+	if (partition_which_parse(&in, event->command.tlvs)) {
 		partition_refuse(p, event, -EPROTO,
 				 "resolve: malformed fields");
 		return;
@@ -286,9 +360,9 @@ static void resolve(struct partition *p, const struct core_event *event)
 		return;
 	}
 	for (e = 0; e < p->limits.partitions_max; e++)
-		found = found || meant(&in, &p->entries[e]);
+		found = found || partition_which_meant(&in, &p->entries[e]);
 	if (!found && !(in.all && !in.by_reference && !in.name[0])) {
-		refuse_unknown(p, event, &in);
+		partition_refuse_unknown(p, event, &in);
 		return;
 	}
 	waiter = partition_wait_begin(p, event, in.timeout_ms);
@@ -298,11 +372,12 @@ static void resolve(struct partition *p, const struct core_event *event)
 		return;
 	}
 	p->waiters[waiter].local = in.local_only;
+	partition_by_command(p, &by, event, in.why);
 	for (e = 0; e < p->limits.partitions_max; e++) {
-		if (!meant(&in, &p->entries[e]))
+		if (!partition_which_meant(&in, &p->entries[e]))
 			continue;
 		p->entries[e].waiters |= 1ULL << waiter;
-		resolve_entry(p, &in, e);
+		resolve_entry(p, &in, &by, e);
 	}
 }
 
@@ -316,6 +391,10 @@ void partition_command(struct partition *p, const struct core_event *event)
 		partition_inject(p, event);
 	else if (event->command.command == SKERRY_CMD_RESOLVE)
 		resolve(p, event);
+	else if (event->command.command == SKERRY_CMD_VERIFY)
+		partition_verify(p, event);
+	else if (event->command.command == SKERRY_CMD_EXPLAIN)
+		partition_explain(p, event);
 	else
 		partition_refuse(p, event, -EINVAL,
 				 "partition: no such command");

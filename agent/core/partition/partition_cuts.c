@@ -26,7 +26,8 @@ static uint32_t rules_of_node(const struct partition *p, size_t node)
 	size_t e;
 
 	for (e = 0; e < p->limits.partitions_max; e++)
-		if (*partition_flags(p, e, node) & FLAG_CUT)
+		if ((*partition_flags(p, e, node) & FLAG_CUT) &&
+		    partition_form(&p->entries[e]) != FORM_ADDRESS)
 			count++;
 	return count;
 }
@@ -42,6 +43,9 @@ int partition_cuts_fit(const struct partition *p, uint16_t entry)
 		    !partition_wanted(p, entry, n, &direction))
 			continue;
 		more++;
+		/* An address is no peer; the kernel counts those itself. */
+		if (partition_form(&p->entries[entry]) == FORM_ADDRESS)
+			continue;
 		if (rules_of_node(p, n) >= SKERRY_RULES_PER_PEER_MAX)
 			return -ENOSPC;
 	}
@@ -64,6 +68,19 @@ static void take_away(struct partition *p, size_t entry, size_t node)
 	p->staged = true;
 }
 
+/* Each edge has its own chance, the same wherever it is drawn. */
+static uint64_t seed_of(const struct partition *p,
+			const struct partition_entry *e, size_t node)
+{
+	const char *to = node == p->nodes_max ? "" : p->nodes[node].name;
+	const char *from = p->nodes[p->self].name;
+
+	if (!e->loss_ppm || partition_form(e) == FORM_ADDRESS)
+		return e->seed;
+	return e->seed ^ partition_hash(from, strlen(from)) ^
+	       partition_hash(to, strlen(to)) << 1;
+}
+
 static void add(struct partition *p, size_t entry, size_t node,
 		uint8_t direction)
 {
@@ -75,6 +92,14 @@ static void add(struct partition *p, size_t entry, size_t node,
 	memcpy(cut.reference, e->reference, sizeof(cut.reference));
 	cut.peer = node == p->nodes_max ? CORE_PEER_EVERYBODY
 					: p->nodes[node].peer;
+	if (partition_form(e) == FORM_ADDRESS) {
+		cut.peer = CORE_PEER_ADDRESS;
+		cut.address = e->target;
+		cut.prefix_bits = e->prefix_bits;
+		cut.protocol = e->protocol;
+	}
+	cut.loss_ppm = e->loss_ppm;
+	cut.seed = seed_of(p, e, node);
 	cut.direction = direction;
 	cut.visibility = e->visibility;
 	cut.deadline_ns = e->deadline_ns;

@@ -51,6 +51,7 @@ void partition_entry_clear(struct partition *p, uint16_t entry)
 		p->blob_entry = PARTITION_NONE;
 	if (p->entries[entry].waiters)
 		p->waiters_dirty = true;
+	partition_matrix_free(p, entry);
 	memset(&p->entries[entry], 0, sizeof(p->entries[entry]));
 	memset(partition_component(p, entry, 0), 0, p->nodes_max);
 	memset(partition_flags(p, entry, 0), 0, p->nodes_max + 1);
@@ -99,7 +100,8 @@ void partition_owe(struct partition *p, uint16_t entry, uint16_t node)
 {
 	struct partition_entry *e = &p->entries[entry];
 
-	if (node == p->self || !p->nodes[node].known)
+	if (node == p->self || !p->nodes[node].known ||
+	    partition_form(e) == FORM_ADDRESS)
 		return;
 	partition_set_told(p, entry, node, TOLD_OWED);
 	if (p->nodes[node].chunk_entry == entry)
@@ -138,6 +140,9 @@ void partition_resolve(struct partition *p, uint16_t entry, bool resolver)
 	struct partition_entry *e = &p->entries[entry];
 	size_t i;
 
+	if (partition_form(e) == FORM_ADDRESS && !e->bare)
+		p->kept_changed = true;
+	partition_matrix_free(p, entry);
 	e->resolved = true;
 	e->resolver = resolver;
 	e->error = 0;
@@ -172,6 +177,8 @@ void partition_check_told(struct partition *p, uint16_t entry)
 	if (!e->resolved || !e->resolver || e->settled)
 		return;
 	partition_settle(p, entry);
+	if (partition_form(e) == FORM_ADDRESS && !e->bare)
+		return;
 	e->forget_rounds = PARTITION_FORGET_ROUNDS;
 	e->forget_ns = p->now_ns;
 }
@@ -183,7 +190,8 @@ uint64_t partition_digest(const struct partition *p)
 	size_t e;
 
 	for (e = 0; e < p->limits.partitions_max; e++)
-		if (p->entries[e].used && !p->entries[e].resolved)
+		if (p->entries[e].used && !p->entries[e].resolved &&
+		    partition_form(&p->entries[e]) != FORM_ADDRESS)
 			digest += partition_hash(p->entries[e].reference, 16);
 	return digest;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-/* partition_inject.c - the command that makes an entry; see partition.h. */
+/* partition_inject.c - the command that makes an entry, and the one that says
+ * what it would make; see partition.h. */
 #include "partition_private.h"
 
 #include <errno.h>
@@ -7,229 +8,6 @@
 #include <string.h>
 
 #include "skerry/ring.h"
-
-struct inject {
-	char shape[32];
-	char origin[SKERRY_NAME_MAX_BYTES + 1];
-	char name[SKERRY_NAME_MAX_BYTES + 1];
-	char visibility[16];
-	char scope[16];
-	uint64_t ttl;
-	uint64_t duration_ms;
-	uint64_t timeout_ms;
-	bool force;
-	bool one_way;
-	char why[SKERRY_REASON_MAX_BYTES + 1];
-	char text[320]; /* of a refusal */
-};
-
-static int refuse(struct inject *in, int error, const char *what,
-		  const char *value, const char *why)
-{
-	snprintf(in->text, sizeof(in->text), "%s: %.64s: %s", what, value, why);
-	return error;
-}
-
-static int parse_field(struct inject *in, const struct tlv_reader *r)
-{
-	switch (r->key) {
-	case SKERRY_K_SHAPE:
-		return tlv_str(r, in->shape, sizeof(in->shape));
-	case SKERRY_K_ORIGIN:
-		return tlv_str(r, in->origin, sizeof(in->origin));
-	case SKERRY_K_NAME:
-		return tlv_str(r, in->name, sizeof(in->name));
-	case SKERRY_K_VISIBILITY:
-		return tlv_str(r, in->visibility, sizeof(in->visibility));
-	case SKERRY_K_SCOPE:
-		return tlv_str(r, in->scope, sizeof(in->scope));
-	case SKERRY_K_WHY:
-		return tlv_str(r, in->why, sizeof(in->why));
-	case SKERRY_K_TTL:
-		return tlv_u64(r, &in->ttl);
-	case SKERRY_K_DURATION_MS:
-		return tlv_u64(r, &in->duration_ms);
-	case SKERRY_K_TIMEOUT_MS:
-		return tlv_u64(r, &in->timeout_ms);
-	case SKERRY_K_FORCE:
-		return tlv_bool(r, &in->force);
-	case SKERRY_K_ONE_WAY:
-		return tlv_bool(r, &in->one_way);
-	default:
-		return 0;
-	}
-}
-
-static int parse(struct inject *in, struct core_bytes tlvs)
-{
-	struct tlv_reader r;
-
-	memset(in, 0, sizeof(*in));
-	tlv_reader_init(&r, tlvs.data, tlvs.size_bytes);
-	while (tlv_next(&r)) {
-		if (parse_field(in, &r)) {
-			return refuse(in, -EPROTO, "inject",
-				      skerry_key_name(r.key, NULL, NULL),
-				      "malformed value");
-		}
-	}
-	if (r.bad) {
-		snprintf(in->text, sizeof(in->text),
-			 "the command's fields are cut off");
-		return -EPROTO;
-	}
-	if (!in->shape[0])
-		memcpy(in->shape, "around", sizeof("around"));
-	if (!in->visibility[0])
-		memcpy(in->visibility, "wire", sizeof("wire"));
-	if (!in->scope[0])
-		memcpy(in->scope, "node", sizeof("node"));
-	return 0;
-}
-
-/* What can be said without looking at anybody. */
-static int check(struct inject *in, struct partition_entry *e)
-{
-	if (partition_shape_parse(in->shape, &e->shape))
-		return refuse(in, -EINVAL, "shape", in->shape,
-			      "unknown; one of around, isolate, split");
-	if (strcmp(in->visibility, "wire") == 0)
-		e->visibility = PARTITION_WIRE;
-	else if (strcmp(in->visibility, "local") == 0)
-		e->visibility = PARTITION_LOCAL;
-	else
-		return refuse(in, -EOPNOTSUPP, "visibility", in->visibility,
-			      "not supported; wire or local");
-	if (strcmp(in->scope, "node") != 0)
-		return refuse(in, -EOPNOTSUPP, "scope", in->scope,
-			      "not supported; node");
-	if (!partition_text_valid(in->name))
-		return refuse(in, -EINVAL, "name", "",
-			      "holds control characters");
-	if (in->ttl > UINT32_MAX)
-		return refuse(in, -EINVAL, "ttl", "", "too large");
-	if (in->duration_ms > PARTITION_DURATION_MAX_MS)
-		return refuse(in, -EINVAL, "duration", "",
-			      "more than ten years");
-	if (in->one_way && e->shape == PARTITION_AROUND)
-		return refuse(in, -EINVAL, "one_way", "around",
-			      "has no direction; use isolate or split");
-	if (e->shape != PARTITION_SPLIT && !in->origin[0])
-		return refuse(in, -EINVAL, "origin", in->shape, "needs a node");
-	return 0;
-}
-
-static int known_node(struct partition *p, struct inject *in, const char *name,
-		      uint16_t *ret_node)
-{
-	uint16_t node = partition_node_find(p, name);
-
-	if (node == PARTITION_NONE || !p->nodes[node].known)
-		return refuse(in, -EHOSTUNREACH, "node", name, "not known");
-	*ret_node = node;
-	return 0;
-}
-
-static int build_component(struct partition *p, struct inject *in,
-			   uint16_t entry, const struct tlv_reader *field)
-{
-	struct partition_entry *e = &p->entries[entry];
-	char name[SKERRY_NAME_MAX_BYTES + 1];
-	bool named = false;
-	struct tlv_reader r;
-	uint16_t node;
-	int error;
-
-	if (e->components == PARTITION_COMPONENTS_MAX)
-		return refuse(in, -EINVAL, "components", "",
-			      "more than 64 of them");
-	e->components++;
-	tlv_reader_init(&r, field->value, field->length);
-	while (tlv_next(&r)) {
-		if (r.key != SKERRY_K_NAME || tlv_str(&r, name, sizeof(name)))
-			return refuse(in, -EPROTO, "components", "",
-				      "malformed");
-		error = known_node(p, in, name, &node);
-		if (error)
-			return error;
-		if (*partition_component(p, entry, node))
-			return refuse(in, -EINVAL, "components", name,
-				      "named twice");
-		*partition_component(p, entry, node) = e->components;
-		named = true;
-	}
-	if (r.bad)
-		return refuse(in, -EPROTO, "components", "", "malformed");
-	if (!named)
-		return refuse(in, -EINVAL, "components", "", "one is empty");
-	return 0;
-}
-
-static int build_split(struct partition *p, struct inject *in, uint16_t entry,
-		       struct core_bytes tlvs)
-{
-	struct tlv_reader r;
-	int error;
-
-	tlv_reader_init(&r, tlvs.data, tlvs.size_bytes);
-	while (tlv_next(&r)) {
-		if (r.key != SKERRY_K_COMPONENT)
-			continue;
-		error = build_component(p, in, entry, &r);
-		if (error)
-			return error;
-	}
-	if (p->entries[entry].components < 2)
-		return refuse(in, -EINVAL, "components", "split",
-			      "needs two or more");
-	return 0;
-}
-
-static int build_region(struct partition *p, struct inject *in, uint16_t entry)
-{
-	uint16_t origin;
-	int error;
-	size_t i;
-
-	error = known_node(p, in, in->origin, &origin);
-	if (error)
-		return error;
-	p->entries[entry].has_else = true;
-	p->entries[entry].components = 1;
-	*partition_component(p, entry, origin) = 1;
-	if (p->entries[entry].shape == PARTITION_ISOLATE)
-		return 0;
-	for (i = 0; i < p->node_count; i++) {
-		uint16_t node = p->order[i];
-
-		if (p->nodes[node].known &&
-		    p->env.within(p->env.data, in->origin, (uint32_t)in->ttl,
-				  p->nodes[node].name))
-			*partition_component(p, entry, node) = 1;
-	}
-	return 0;
-}
-
-static int build(struct partition *p, struct inject *in, uint16_t entry,
-		 struct core_bytes tlvs)
-{
-	struct partition_entry *e = &p->entries[entry];
-	const char *origin =
-		in->origin[0] ? in->origin : p->nodes[p->self].name;
-	int error;
-
-	error = check(in, e);
-	if (error)
-		return error;
-	e->one_way = in->one_way;
-	e->ttl = (uint32_t)in->ttl;
-	e->duration_ms = in->duration_ms;
-	memcpy(e->name, in->name, sizeof(e->name));
-	memcpy(e->origin, origin, strlen(origin));
-	if (e->shape == PARTITION_SPLIT)
-		return build_split(p, in, entry, tlvs);
-	return build_region(p, in, entry);
-}
 
 static uint16_t find_name(const struct partition *p, const char *name,
 			  uint16_t except)
@@ -242,31 +20,6 @@ static uint16_t find_name(const struct partition *p, const char *name,
 		    strcmp(p->entries[e].name, name) == 0)
 			return e;
 	return PARTITION_NONE;
-}
-
-static int safeguard(struct partition *p, struct inject *in, uint16_t entry)
-{
-	uint64_t isolated = partition_isolated(p, entry);
-	uint64_t known = partition_known_count(p);
-
-	if (in->force)
-		return 0;
-	if (in->duration_ms > p->cut_max_ms) {
-		snprintf(in->text, sizeof(in->text),
-			 "duration: %llu ms: longer than max_for, %u ms; "
-			 "shorten it or force it",
-			 (unsigned long long)in->duration_ms, p->cut_max_ms);
-		return -EDQUOT;
-	}
-	if (isolated * 100 > known * p->cut_share_percent) {
-		snprintf(in->text, sizeof(in->text),
-			 "partition: %s: would part %llu of %llu nodes from the"
-			 " majority, more than %u %%; force it",
-			 in->shape, (unsigned long long)isolated,
-			 (unsigned long long)known, p->cut_share_percent);
-		return -EDQUOT;
-	}
-	return 0;
 }
 
 static void make_reference(struct partition *p, uint8_t reference[16])
@@ -282,8 +35,8 @@ static void make_reference(struct partition *p, uint8_t reference[16])
 }
 
 /* The same again: 0 and its entry; -ENOENT: the name is free. */
-static int same_again(struct partition *p, struct inject *in, uint16_t entry,
-		      uint16_t *ret_entry)
+static int same_again(struct partition *p, struct partition_order *in,
+		      uint16_t entry, uint16_t *ret_entry)
 {
 	uint16_t other;
 
@@ -292,15 +45,18 @@ static int same_again(struct partition *p, struct inject *in, uint16_t entry,
 	other = find_name(p, in->name, entry);
 	if (other == PARTITION_NONE)
 		return -ENOENT;
+	/* What was drawn is compared by what it was drawn from. */
+	p->entries[entry].has_seed = in->has_seed;
 	if (!partition_same_spec(p, other, entry))
-		return refuse(in, -EEXIST, "name", in->name,
-			      "is another partition; resolve it first, or take"
-			      " another name");
+		return partition_order_refuse(
+			in, -EEXIST, "name", in->name,
+			"is another partition; resolve it first, or take"
+			" another name");
 	*ret_entry = other;
 	return 0;
 }
 
-static void start(struct partition *p, struct inject *in, uint16_t entry)
+static void start(struct partition *p, uint16_t entry)
 {
 	struct partition_entry *e = &p->entries[entry];
 	uint8_t reference[16];
@@ -309,10 +65,12 @@ static void start(struct partition *p, struct inject *in, uint16_t entry)
 	memcpy(e->reference, reference, sizeof(reference));
 	if (e->duration_ms)
 		e->deadline_ns = p->now_ns + e->duration_ms * PARTITION_MS;
+	if (partition_form(e) == FORM_ADDRESS)
+		p->kept_changed = true;
 	partition_dirty(p, entry);
 	partition_owe_all(p, entry);
-	partition_log(p, CORE_LOG_INFO, "partition_injected", e,
-		      in->why[0] ? in->why : in->shape);
+	partition_audit(p, CORE_LOG_INFO, "partition_injected", entry, &e->by,
+			"");
 }
 
 /*
@@ -327,15 +85,39 @@ static void again(struct partition *p, uint16_t entry)
 	partition_dirty(p, entry);
 }
 
-/* The slot becomes an entry, or is free again. */
-static int inject_into(struct partition *p, struct inject *in, uint16_t entry,
-		       struct core_bytes tlvs, uint16_t *ret_entry)
+/* Others may be able to what this node is not; then they are told. */
+static int able(struct partition *p, struct partition_order *in, uint16_t entry)
 {
+	struct partition_entry *e = &p->entries[entry];
+	const char *what = "";
+	int error = partition_able(p, e, &what);
+
+	if (!error || !partition_participant(p, entry, p->self))
+		return 0;
+	if (partition_form(e) == FORM_ADDRESS ||
+	    partition_known_count(p) == 1) {
+		snprintf(in->text, sizeof(in->text),
+			 "partition: %s: this kernel is not able to: %s",
+			 in->shape, what);
+		return error;
+	}
+	e->error = error;
+	return 0;
+}
+
+/* The slot becomes an entry, or is free again. */
+static int inject_into(struct partition *p, struct partition_order *in,
+		       uint16_t entry, const struct core_event *event,
+		       uint16_t *ret_entry)
+{
+	bool has_seed;
+	uint32_t index = 0;
 	int error;
 
-	error = build(p, in, entry, tlvs);
+	error = partition_build(p, in, entry, event);
 	if (error)
 		goto refused;
+	has_seed = p->entries[entry].has_seed;
 	error = same_again(p, in, entry, ret_entry);
 	if (!error) {
 		partition_entry_clear(p, entry);
@@ -344,15 +126,19 @@ static int inject_into(struct partition *p, struct inject *in, uint16_t entry,
 	}
 	if (error != -ENOENT)
 		goto refused;
-	error = safeguard(p, in, entry);
+	p->entries[entry].has_seed = has_seed;
+	error = in->force ? 0 : partition_guard(p, in, entry, &index);
+	if (!error)
+		error = able(p, in, entry);
 	if (error)
 		goto refused;
 	if (partition_cuts_fit(p, entry) || partition_blob_encode(p, entry)) {
-		error = refuse(in, -ENOSPC, "partition", in->shape,
-			       "too many cuts, or too many of one node");
+		error = partition_order_refuse(
+			in, -ENOSPC, "partition", in->shape,
+			"too many cuts, or too many of one node");
 		goto refused;
 	}
-	start(p, in, entry);
+	start(p, entry);
 	*ret_entry = entry;
 	return 0;
 refused:
@@ -360,42 +146,128 @@ refused:
 	return error;
 }
 
-void partition_inject(struct partition *p, const struct core_event *event)
+/* A free slot, and everybody known. */
+static int prepare(struct partition *p, struct partition_order *in,
+		   const struct core_event *event, uint16_t *ret_entry)
 {
-	struct core_bytes tlvs = event->command.tlvs;
-	struct inject in;
+	int error = partition_order_parse(in, event->command.tlvs);
+
+	if (error)
+		return error;
+	in->guards = event->command.guards;
+	if (partition_node_sync(p))
+		return partition_order_refuse(in, -ENOSPC, "partition",
+					      in->shape,
+					      "too many nodes to remember");
+	*ret_entry = partition_entry_slot(p);
+	if (*ret_entry == PARTITION_NONE)
+		return partition_order_refuse(
+			in, -ENOSPC, "partition", in->shape,
+			"too many are active; resolve some");
+	p->entries[*ret_entry].used = true;
+	return 0;
+}
+
+static int inject(struct partition *p, struct partition_order *in,
+		  const struct core_event *event)
+{
 	uint16_t entry;
 	int waiter;
 	int error;
 
-	error = parse(&in, tlvs);
+	error = prepare(p, in, event, &entry);
 	if (error)
-		goto refused;
-	if (partition_node_sync(p)) {
-		error = refuse(&in, -ENOSPC, "partition", in.shape,
-			       "too many nodes to remember");
-		goto refused;
-	}
-	entry = partition_entry_slot(p);
-	if (entry == PARTITION_NONE) {
-		error = refuse(&in, -ENOSPC, "partition", in.shape,
-			       "too many are active; resolve some");
-		goto refused;
-	}
-	waiter = partition_wait_begin(p, event, in.timeout_ms);
+		return error;
+	waiter = partition_wait_begin(p, event, in->timeout_ms);
 	if (waiter < 0) {
-		error = refuse(&in, waiter, "partition", in.shape,
-			       "too many commands wait");
-		goto refused;
+		partition_entry_clear(p, entry);
+		return partition_order_refuse(in, waiter, "partition",
+					      in->shape,
+					      "too many commands wait");
 	}
-	p->entries[entry].used = true;
-	error = inject_into(p, &in, entry, tlvs, &entry);
+	error = inject_into(p, in, entry, event, &entry);
 	if (error) {
 		p->waiters[waiter].used = false;
-		goto refused;
+		return error;
 	}
+	p->waiters[waiter].inject = true;
 	p->entries[entry].waiters |= 1ULL << waiter;
-	return;
-refused:
-	partition_refuse(p, event, error, in.text);
+	return 0;
+}
+
+void partition_inject(struct partition *p, const struct core_event *event)
+{
+	struct partition_order in;
+	int error = inject(p, &in, event);
+
+	if (error)
+		partition_refuse(p, event, error, in.text);
+}
+
+/* ---- explain ------------------------------------------------------------ */
+
+static void put_safeguards(struct partition *p, struct partition_order *in,
+			   uint16_t entry, struct tlv_writer *w)
+{
+	uint32_t index;
+
+	for (index = 0; partition_guard(p, in, entry, &index); index++)
+		tlv_put_str(w, SKERRY_K_SAFEGUARD, in->text);
+}
+
+/* The entry as it would be, and what would be against it. */
+static void tell(struct partition *p, struct partition_order *in,
+		 const struct core_event *event, uint16_t entry)
+{
+	struct tlv_writer w;
+
+	tlv_writer_init(&w, p->scratch, p->scratch_bytes);
+	put_safeguards(p, in, entry, &w);
+	if (partition_cuts_fit(p, entry))
+		tlv_put_str(&w, SKERRY_K_SAFEGUARD,
+			    "partition: too many cuts, or too many of one "
+			    "node");
+	p->env.part(p->env.data, event->command.program,
+		    event->command.correlation,
+		    (struct core_bytes) { p->blob, p->blob_bytes });
+	if (w.used_bytes)
+		p->env.part(p->env.data, event->command.program,
+			    event->command.correlation,
+			    (struct core_bytes) { w.data, w.used_bytes });
+}
+
+static int explain(struct partition *p, struct partition_order *in,
+		   const struct core_event *event, uint16_t entry)
+{
+	int error = partition_build(p, in, entry, event);
+
+	if (error)
+		return error;
+	if (partition_blob_encode(p, entry))
+		return partition_order_refuse(in, -ENOSPC, "partition",
+					      in->shape,
+					      "too large for an entry");
+	error = partition_inquire_able(p, event, entry, in->timeout_ms);
+	if (error)
+		return partition_order_refuse(
+			in, error, "explain", in->shape,
+			"too many questions are under way");
+	tell(p, in, event, entry);
+	return 0;
+}
+
+void partition_explain(struct partition *p, const struct core_event *event)
+{
+	struct partition_order in;
+	uint16_t entry;
+	int error;
+
+	error = prepare(p, &in, event, &entry);
+	if (!error) {
+		error = explain(p, &in, event, entry);
+		/* Nothing of it was ever in force or told. */
+		partition_entry_clear(p, entry);
+	}
+	if (error)
+		partition_refuse(p, event, error, in.text);
 }

@@ -6,10 +6,19 @@
  *	partition_node.c     the table of nodes
  *	partition_entry.c    the table of entries
  *	partition_grudge.c   who is cut from whom
+ *	partition_matrix.c   the same where no components describe it
+ *	partition_shapes.c   grudges drawn by chance
  *	partition_cuts.c     entries against what the kernel has
  *	partition_command.c  commands, and who waits for their end; resolve
  *	partition_inject.c   inject
+ *	partition_build.c    a command's fields become an entry
+ *	partition_guard.c    what is refused unless forced
+ *	partition_audit.c    who did what, in a line
+ *	partition_inquiry.c  verify and explain: asking the participants
+ *	partition_ledger.c   being asked what our cuts have done
+ *	partition_kept.c     what is kept over a restart
  *	partition_blob.c     an entry as bytes
+ *	partition_parse.c    and back
  *	partition_send.c     what goes out
  *	partition_receive.c  what comes in
  *	partition_rows.c     the table people see
@@ -19,6 +28,8 @@
  */
 #ifndef SKERRY_PARTITION_PRIVATE_H
 #define SKERRY_PARTITION_PRIVATE_H
+
+#include <string.h>
 
 #include "partition.h"
 
@@ -57,6 +68,11 @@
 #define PARTITION_TIMEOUT_MAX_MS 3600000U
 #define PARTITION_DURATION_MAX_MS (10ULL * 365 * 86400 * 1000)
 #define PARTITION_NEVER UINT64_MAX
+#define PARTITION_LOSS_ALL_PPM 1000000U
+/* An address is cut for so long when nothing is said. */
+#define PARTITION_TO_MS 60000U
+#define PARTITION_TCP 6U
+#define PARTITION_UDP 17U
 
 /* enum skerry_direction and skerry_visibility of <skerry/maps.h>, which
  * needs kernel types. */
@@ -69,13 +85,34 @@ enum partition_direction {
 enum partition_visibility {
 	PARTITION_WIRE = 0,
 	PARTITION_LOCAL = 1,
+	PARTITION_REJECT = 2,
+	PARTITION_SEVER = 3,
+	PARTITION_VISIBILITIES,
 };
 
 enum partition_shape {
 	PARTITION_AROUND,
 	PARTITION_ISOLATE,
 	PARTITION_SPLIT,
+	PARTITION_HALVES,
+	PARTITION_MAJORITY,
+	PARTITION_MINORITY_THIRD,
+	PARTITION_RANDOM,
+	PARTITION_BRIDGE,
+	PARTITION_ONE_WAY,
+	PARTITION_MAJORITIES_RING,
+	PARTITION_MATRIX,
+	PARTITION_TO,
 	PARTITION_SHAPES,
+};
+
+/* How the grudge of a shape is kept. */
+enum partition_form {
+	FORM_REGION, /* each named node from everybody */
+	FORM_ISOLATE, /* one named node from everybody */
+	FORM_COMPONENTS,
+	FORM_MATRIX,
+	FORM_ADDRESS, /* this host from an address; nobody else's business */
 };
 
 enum partition_ask {
@@ -110,6 +147,15 @@ struct partition_node {
 #define FLAG_CUT 0x04U /* we have a cut from that node, staged or in force */
 #define FLAG_STALE 0x08U /* that cut is for an old peer number */
 
+/* Who asked for it. */
+struct partition_by {
+	char node[SKERRY_NAME_MAX_BYTES + 1]; /* "": nobody: time */
+	uint32_t uid;
+	uint32_t pid;
+	char program[64];
+	char why[SKERRY_REASON_MAX_BYTES + 1];
+};
+
 struct partition_entry {
 	bool used;
 	bool resolved;
@@ -128,6 +174,18 @@ struct partition_entry {
 	uint8_t shape; /* enum partition_shape */
 	uint8_t visibility; /* enum partition_visibility */
 	uint8_t components; /* named ones */
+	uint8_t matrix; /* its number + 1; 0: none */
+	bool has_seed;
+	uint64_t seed;
+	uint32_t loss_ppm; /* 0: every packet */
+	/* FORM_ADDRESS */
+	struct skerry_addr target;
+	uint8_t prefix_bits;
+	uint8_t protocol; /* 0: all */
+	char host[64]; /* as it was given */
+	struct partition_by by;
+	struct partition_by ended_by;
+	int told_error; /* of the first that cannot */
 	uint32_t ttl;
 	uint64_t duration_ms; /* 0: by lease */
 	uint64_t deadline_ns; /* 0: by lease */
@@ -148,6 +206,7 @@ struct partition_entry {
 struct partition_waiter {
 	bool used;
 	bool local; /* for our own cuts alone */
+	bool inject; /* nobody can: then it is an error */
 	uint32_t program;
 	uint32_t correlation;
 	uint64_t deadline_ns;
@@ -167,12 +226,55 @@ struct partition_reassembly {
 	uint8_t *data;
 };
 
+enum partition_question {
+	QUESTION_LEDGER,
+	QUESTION_ABLE,
+};
+
+/* verify or explain, waiting for the participants. */
+struct partition_inquiry {
+	bool used;
+	uint8_t question; /* enum partition_question */
+	uint32_t program;
+	uint32_t correlation;
+	uint64_t token; /* random: an answer to it is no other's */
+	uint8_t reference[16];
+	uint8_t visibility;
+	uint32_t loss_ppm;
+	uint64_t deadline_ns;
+	uint64_t round_ns; /* those that owe an answer are asked again */
+	uint64_t round_wait_ns;
+	uint8_t *asked; /* [node]: enum partition_asked */
+	uint16_t *cursor; /* [node]: rows that have come */
+};
+
+enum partition_asked {
+	ASKED_NOT, /* no participant */
+	ASKED_DUE, /* to be asked in this round, or at once */
+	ASKED_WAIT,
+	ASKED_DONE,
+	ASKED_UNABLE,
+};
+
+#define PARTITION_LEDGERS_MAX 16U /* questions that wait for ours */
+
+struct partition_asker {
+	uint16_t node; /* or ourselves */
+	uint64_t token;
+	uint8_t reference[16];
+	uint16_t cursor;
+};
+
 struct partition {
 	struct partition_limits limits;
 	struct partition_env env;
 	struct rng rng;
 	uint32_t cut_max_ms;
 	uint32_t cut_share_percent;
+	bool cut_loss, cut_reject, cut_address;
+	uint16_t port_base;
+	struct skerry_addr addresses[SKERRY_ADDRS_MAX];
+	uint32_t address_count;
 
 	uint32_t nodes_max;
 	uint32_t node_count;
@@ -182,6 +284,11 @@ struct partition {
 	struct partition_entry *entries;
 	uint8_t *component; /* [entry][node]: 0 none, else its number */
 	uint8_t *flags; /* [entry][node], and one more for everybody */
+	uint32_t matrices_max;
+	uint8_t *matrices; /* [matrix]: a bit for each [from][to] */
+	uint32_t matrices_used; /* set of them */
+	uint16_t *places; /* nodes in some order, while one is built */
+	uint32_t place_count;
 
 	/* What the kernel is told. */
 	bool cuts_dirty; /* some entry is */
@@ -196,6 +303,13 @@ struct partition {
 
 	struct partition_waiter waiters[PARTITION_WAITERS_MAX];
 	bool waiters_dirty;
+
+	struct partition_inquiry inquiries[SKERRY_INQUIRIES_MAX];
+	struct partition_asker askers[PARTITION_LEDGERS_MAX];
+	uint32_t asker_count;
+	uint64_t ledger_token; /* of the one being read */
+	uint64_t ledger_ns; /* it is given up then; 0: none is read */
+	bool kept_changed;
 
 	struct partition_reassembly reassembly[PARTITION_REASSEMBLIES];
 	size_t blob_max_bytes;
@@ -213,6 +327,13 @@ struct partition {
 	bool ticked;
 	bool settled;
 };
+
+static inline bool partition_is_v4(const struct skerry_addr *addr)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(addr->ip, prefix, sizeof(prefix)) == 0;
+}
 
 /* ---- partition.c -------------------------------------------------------- */
 
@@ -267,13 +388,51 @@ uint64_t partition_remaining_ms(const struct partition *p, uint16_t entry,
 
 const char *partition_shape_name(uint8_t shape);
 const char *partition_visibility_name(uint8_t visibility);
+/* "node", or "host" with an address. */
+const char *partition_scope_name(const struct partition_entry *e);
 int partition_shape_parse(const char *name, uint8_t *ret_shape);
+int partition_visibility_parse(const char *name, uint8_t *ret_visibility);
+enum partition_form partition_form(const struct partition_entry *e);
+/* Drawn by chance, from its seed. */
+bool partition_drawn(const struct partition_entry *e);
+/* This node can make the cuts of such an entry: 0 or -EOPNOTSUPP, and in
+ * words what it cannot. */
+int partition_able(const struct partition *p, const struct partition_entry *e,
+		   const char **ret_what);
+/* One that we have not made ourselves: what we cannot do, we do not try. */
+void partition_check_able(struct partition *p, uint16_t entry);
 /* node == nodes_max stands for everybody. */
 bool partition_wanted(const struct partition *p, size_t entry, size_t node,
 		      uint8_t *ret_direction);
 /* How many nodes lose the majority. */
 uint32_t partition_isolated(const struct partition *p, uint16_t entry);
 bool partition_same_spec(const struct partition *p, uint16_t a, uint16_t b);
+
+/* ---- partition_matrix.c ------------------------------------------------- */
+
+/* An empty one for that entry. -ENOSPC: all are in use. */
+int partition_matrix_new(struct partition *p, uint16_t entry);
+void partition_matrix_free(struct partition *p, uint16_t entry);
+bool partition_matrix_get(const struct partition *p, size_t entry, size_t from,
+			  size_t to);
+void partition_matrix_set(struct partition *p, uint16_t entry, size_t from,
+			  size_t to);
+/* The bits over p->places, as partition.h says. Appended to w. */
+void partition_matrix_put(struct partition *p, struct tlv_writer *w,
+			  uint16_t entry);
+/* The other way: -EPROTO wrong size, somebody from himself, nobody from
+ * anybody; -ENOSPC. */
+int partition_matrix_take(struct partition *p, uint16_t entry,
+			  struct core_bytes bits);
+/* How many nodes of it do not reach a majority of `known` both ways. */
+uint32_t partition_matrix_isolated(const struct partition *p, uint16_t entry,
+				   uint32_t known);
+
+/* ---- partition_shapes.c ------------------------------------------------- */
+
+/* Draw the grudge over p->places, by the entry's seed. -EINVAL: too few
+ * nodes, ret_least says how many it takes; -ENOSPC. */
+int partition_draw(struct partition *p, uint16_t entry, uint32_t *ret_least);
 
 /* ---- partition_cuts.c --------------------------------------------------- */
 
@@ -284,6 +443,22 @@ bool partition_cuts_work(struct partition *p);
 
 /* ---- partition_command.c ------------------------------------------------ */
 
+/* Fields of `resolve` that `verify` has too: which entry is meant. */
+struct partition_which {
+	uint8_t reference[16];
+	bool by_reference;
+	char name[SKERRY_NAME_MAX_BYTES + 1];
+	bool all;
+	bool local_only;
+	uint64_t timeout_ms;
+	char why[SKERRY_REASON_MAX_BYTES + 1];
+};
+int partition_which_parse(struct partition_which *in, struct core_bytes tlvs);
+bool partition_which_meant(const struct partition_which *in,
+			   const struct partition_entry *e);
+void partition_refuse_unknown(struct partition *p,
+			      const struct core_event *event,
+			      const struct partition_which *in);
 /* Answer at once with an error. */
 void partition_refuse(struct partition *p, const struct core_event *event,
 		      int error, const char *text);
@@ -298,11 +473,101 @@ uint64_t partition_waiters_next(const struct partition *p);
 /* ---- partition_inject.c ------------------------------------------------- */
 
 void partition_inject(struct partition *p, const struct core_event *event);
+void partition_explain(struct partition *p, const struct core_event *event);
+
+/* ---- partition_build.c -------------------------------------------------- */
+
+/* What a command asks for. */
+struct partition_order {
+	char shape[32];
+	char origin[SKERRY_NAME_MAX_BYTES + 1];
+	char name[SKERRY_NAME_MAX_BYTES + 1];
+	char visibility[16];
+	char scope[16];
+	char protocol[16];
+	char host[64];
+	uint64_t ttl;
+	uint64_t duration_ms;
+	uint64_t timeout_ms;
+	uint64_t loss_ppm;
+	uint64_t seed;
+	bool has_seed;
+	bool has_target;
+	struct skerry_addr target;
+	uint64_t prefix_bits;
+	bool force;
+	bool one_way;
+	uint32_t guards; /* enum core_guard */
+	char why[SKERRY_REASON_MAX_BYTES + 1];
+	char text[400]; /* of a refusal */
+};
+int partition_order_parse(struct partition_order *in, struct core_bytes tlvs);
+/* "WHAT: VALUE: WHY" into in->text; returns error. */
+int partition_order_refuse(struct partition_order *in, int error,
+			   const char *what, const char *value,
+			   const char *why);
+/* Into a cleared slot that is marked used. On an error in->text has the
+ * sentence, and the slot may be half written. */
+int partition_build(struct partition *p, struct partition_order *in,
+		    uint16_t entry, const struct core_event *event);
+
+/* ---- partition_guard.c -------------------------------------------------- */
+
+/* The index-th safeguard against it as a sentence in in->text: -EDQUOT; 0:
+ * there is none with that index or above; then all have been looked at. */
+int partition_guard(const struct partition *p, struct partition_order *in,
+		    uint16_t entry, uint32_t *index);
+
+/* ---- partition_audit.c -------------------------------------------------- */
+
+/* One line, with whoever is named in `by` (NULL: nobody). how: a few words in
+ * front, or "". */
+void partition_audit(struct partition *p, enum core_log_level level,
+		     const char *event, uint16_t entry,
+		     const struct partition_by *by, const char *how);
+/* Who gives a command. */
+void partition_by_command(const struct partition *p, struct partition_by *by,
+			  const struct core_event *event, const char *why);
+/* As fields: uid, pid, program_name, why, not the node. */
+void partition_by_put(struct tlv_writer *w, const struct partition_by *by);
+/* One of them; -ENOENT: it is none of them; -EPROTO. */
+int partition_by_take(struct partition_by *by, const struct tlv_reader *r);
+
+/* ---- partition_inquiry.c ------------------------------------------------ */
+
+void partition_verify(struct partition *p, const struct core_event *event);
+/* Ask all participants of that entry whether they can; the entry may go
+ * meanwhile. -ENOSPC: too many are under way. */
+int partition_inquire_able(struct partition *p, const struct core_event *event,
+			   uint16_t entry, uint64_t timeout_ms);
+/* An answer from a node. `rows` are nested and checked. -EPROTO. */
+int partition_inquiry_ledger(struct partition *p, uint16_t node, uint64_t token,
+			     uint64_t cursor, uint64_t count,
+			     struct core_bytes body);
+int partition_inquiry_able(struct partition *p, uint16_t node, uint64_t token,
+			   int error);
+/* Questions that are due go out, and inquiries that are done are answered.
+ * True when there is more to do at once. */
+bool partition_inquiries_work(struct partition *p);
+uint64_t partition_inquiries_next(const struct partition *p);
+void partition_inquiries_gone(struct partition *p, uint32_t program);
+
+/* ---- partition_ledger.c ------------------------------------------------- */
+
+/* Remember who asks; what does not fit is asked again. */
+void partition_ledger_asked(struct partition *p, uint16_t node, uint64_t token,
+			    const uint8_t reference[16], uint16_t cursor);
+/* Start reading when somebody waits. */
+void partition_ledger_work(struct partition *p);
+uint64_t partition_ledger_next(const struct partition *p);
 
 /* ---- partition_blob.c --------------------------------------------------- */
 
 /* The entry into p->blob, unless it is there; -EMSGSIZE. */
 int partition_blob_encode(struct partition *p, uint16_t entry);
+
+/* ---- partition_parse.c -------------------------------------------------- */
+
 /* The other way, into a cleared slot: -EPROTO, -ENOSPC; the slot may be
  * half written then. */
 int partition_blob_decode(struct partition *p, struct core_bytes blob,
@@ -312,6 +577,11 @@ bool partition_text_valid(const char *text);
 
 /* ---- partition_send.c --------------------------------------------------- */
 
+/* One body, off the budget. */
+void partition_send_begin(struct partition *p, struct tlv_writer *w,
+			  const char *kind);
+void partition_send_body(struct partition *p, uint16_t node,
+			 const struct tlv_writer *w);
 /* True when the budget ended it. */
 bool partition_send_work(struct partition *p);
 uint64_t partition_send_next(const struct partition *p);

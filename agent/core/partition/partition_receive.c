@@ -24,6 +24,14 @@ struct message {
 	uint64_t chunks;
 	bool has_blob;
 	struct core_bytes blob;
+	struct partition_by by; /* who resolved it */
+	uint64_t token;
+	bool has_token;
+	uint64_t cursor;
+	uint64_t count;
+	bool has_visibility;
+	uint8_t visibility;
+	uint64_t loss_ppm;
 };
 
 static int parse_chunk(struct message *m, const struct tlv_reader *r)
@@ -32,6 +40,47 @@ static int parse_chunk(struct message *m, const struct tlv_reader *r)
 		return -EPROTO;
 	m->chunk_set |= 1ULL << m->chunk;
 	return 0;
+}
+
+static int parse_visibility(struct message *m, const struct tlv_reader *r)
+{
+	char name[16];
+
+	if (tlv_str(r, name, sizeof(name)) ||
+	    partition_visibility_parse(name, &m->visibility))
+		return -EPROTO;
+	m->has_visibility = true;
+	return 0;
+}
+
+/* Of questions, their answers, and who resolved an entry. */
+static int parse_rare(struct message *m, const struct tlv_reader *r)
+{
+	int error;
+
+	switch (r->key) {
+	case SKERRY_K_TOKEN:
+		m->has_token = true;
+		return tlv_u64(r, &m->token);
+	case SKERRY_K_CURSOR:
+		if (tlv_u64(r, &m->cursor) || m->cursor > UINT16_MAX)
+			return -EPROTO;
+		return 0;
+	case SKERRY_K_COUNT:
+		return tlv_u64(r, &m->count);
+	case SKERRY_K_VISIBILITY:
+		return parse_visibility(m, r);
+	case SKERRY_K_LOSS_PPM:
+		if (tlv_u64(r, &m->loss_ppm) ||
+		    m->loss_ppm >= PARTITION_LOSS_ALL_PPM)
+			return -EPROTO;
+		return 0;
+	default:
+		error = partition_by_take(&m->by, r);
+		if (error == -ENOENT)
+			return r->critical ? -EPROTO : 0;
+		return error;
+	}
 }
 
 static int parse_field(struct message *m, const struct tlv_reader *r)
@@ -66,7 +115,7 @@ static int parse_field(struct message *m, const struct tlv_reader *r)
 		m->blob = (struct core_bytes) { r->value, r->length };
 		return 0;
 	default:
-		return r->critical ? -EPROTO : 0;
+		return parse_rare(m, r);
 	}
 }
 
@@ -93,6 +142,16 @@ static void log_from(struct partition *p, enum core_log_level level,
 
 	snprintf(text, sizeof(text), "%s %s", what, p->nodes[from].name);
 	partition_log(p, level, event, e, text);
+}
+
+static void audit_from(struct partition *p, enum core_log_level level,
+		       const char *event, uint16_t entry,
+		       const struct partition_by *by, uint16_t from)
+{
+	char text[SKERRY_NAME_MAX_BYTES + 32];
+
+	snprintf(text, sizeof(text), "told by %s", p->nodes[from].name);
+	partition_audit(p, level, event, entry, by, text);
 }
 
 /* ---- entries ------------------------------------------------------------ */
@@ -132,9 +191,10 @@ static void entry_again(struct partition *p, const struct message *m,
 		return;
 	}
 	if (m->resolved && !e->resolved) {
+		e->ended_by = m->by;
+		audit_from(p, CORE_LOG_INFO, "partition_resolved", entry,
+			   &e->ended_by, from);
 		partition_resolve(p, entry, false);
-		log_from(p, CORE_LOG_INFO, "partition_resolved", e, "told by",
-			 from);
 	}
 	if (m->resolved)
 		sender_knows(p, entry, from);
@@ -186,16 +246,20 @@ static int learn(struct partition *p, const struct message *m, uint16_t from,
 	error = partition_blob_decode(p, blob, entry);
 	if (!error && !deadline_ns != !e->duration_ms)
 		error = -EPROTO;
+	/* No other node has a say in whom this host talks to. */
+	if (!error && partition_form(e) == FORM_ADDRESS)
+		error = -EPROTO;
 	if (error) {
 		partition_entry_clear(p, entry);
 		return error;
 	}
 	memcpy(e->reference, m->reference, sizeof(e->reference));
 	e->deadline_ns = deadline_ns;
+	audit_from(p, CORE_LOG_INFO, "partition_learned", entry, &e->by, from);
+	partition_check_able(p, entry);
 	partition_dirty(p, entry);
 	partition_set_told(p, entry, from, TOLD_ACKED);
 	want_ack(p, entry, from);
-	log_from(p, CORE_LOG_INFO, "partition_learned", e, "told by", from);
 	ask_soon(p, from);
 	return 0;
 }
@@ -363,6 +427,8 @@ static int on_ack(struct partition *p, const struct message *m, uint16_t from)
 	if (p->nodes[from].chunk_entry == entry)
 		p->nodes[from].chunk_entry = PARTITION_NONE;
 	partition_set_told(p, entry, from, m->error ? TOLD_FAILED : TOLD_ACKED);
+	if (!e->told_error)
+		e->told_error = (int)m->error;
 	if (m->error)
 		log_from(p, CORE_LOG_WARNING, "partition_refused", e,
 			 "cuts cannot be made by", from);
@@ -424,6 +490,47 @@ static int on_forget(struct partition *p, const struct message *m)
 	return 0;
 }
 
+/* ---- questions ---------------------------------------------------------- */
+
+static int on_ledger_question(struct partition *p, const struct message *m,
+			      uint16_t from)
+{
+	if (!m->has_token || !m->has_reference)
+		return -EPROTO;
+	partition_ledger_asked(p, from, m->token, m->reference,
+			       (uint16_t)m->cursor);
+	return 0;
+}
+
+static int on_able_question(struct partition *p, const struct message *m,
+			    uint16_t from)
+{
+	const struct partition_entry like = {
+		.visibility = m->visibility,
+		.loss_ppm = (uint32_t)m->loss_ppm,
+	};
+	struct tlv_writer w;
+	const char *what;
+	int error;
+
+	if (!m->has_token || !m->has_visibility)
+		return -EPROTO;
+	error = partition_able(p, &like, &what);
+	partition_send_begin(p, &w, "able");
+	tlv_put_u64(&w, SKERRY_K_TOKEN, m->token);
+	if (error)
+		tlv_put_s64(&w, SKERRY_K_ERROR, error);
+	partition_send_body(p, from, &w);
+	return 0;
+}
+
+static int on_able(struct partition *p, const struct message *m, uint16_t from)
+{
+	if (!m->has_token)
+		return -EPROTO;
+	return partition_inquiry_able(p, from, m->token, (int)m->error);
+}
+
 static uint16_t sender_node(struct partition *p, const char *from)
 {
 	uint16_t node = partition_node_find(p, from);
@@ -465,5 +572,14 @@ int partition_datagram(struct partition *p, const char *from,
 		return on_answer(p, &m, node);
 	if (strcmp(m.kind, "forget") == 0)
 		return on_forget(p, &m);
+	if (strcmp(m.kind, "ledger?") == 0)
+		return on_ledger_question(p, &m, node);
+	if (strcmp(m.kind, "ledger") == 0)
+		return partition_inquiry_ledger(p, node, m.token, m.cursor,
+						m.count, body);
+	if (strcmp(m.kind, "able?") == 0)
+		return on_able_question(p, &m, node);
+	if (strcmp(m.kind, "able") == 0)
+		return on_able(p, &m, node);
 	return -EPROTO;
 }

@@ -19,6 +19,23 @@ static const char *state_of(const struct partition *p, size_t entry,
 	return e->resolved ? "resolved" : "active";
 }
 
+static void put_rare(struct tlv_writer *w, const struct partition_entry *e)
+{
+	if (e->loss_ppm)
+		tlv_put_u64(w, SKERRY_K_LOSS_PPM, e->loss_ppm);
+	if (e->has_seed)
+		tlv_put_u64(w, SKERRY_K_SEED, e->seed);
+	if (partition_form(e) != FORM_ADDRESS)
+		return;
+	tlv_put_addr(w, SKERRY_K_TARGET, &e->target);
+	tlv_put_u64(w, SKERRY_K_PREFIX_BITS, e->prefix_bits);
+	if (e->protocol)
+		tlv_put_str(w, SKERRY_K_PROTOCOL,
+			    e->protocol == PARTITION_TCP ? "tcp" : "udp");
+	if (e->host[0])
+		tlv_put_str(w, SKERRY_K_HOST, e->host);
+}
+
 static void put_row(const struct partition *p, struct tlv_writer *w,
 		    uint16_t entry, uint16_t node, uint64_t now_ns)
 {
@@ -37,9 +54,11 @@ static void put_row(const struct partition *p, struct tlv_writer *w,
 			    partition_remaining_ms(p, entry, now_ns));
 	tlv_put_str(w, SKERRY_K_VISIBILITY,
 		    partition_visibility_name(e->visibility));
-	tlv_put_str(w, SKERRY_K_SCOPE, "node");
+	tlv_put_str(w, SKERRY_K_SCOPE, partition_scope_name(e));
 	if (e->one_way)
 		tlv_put_bool(w, SKERRY_K_ONE_WAY, true);
+	put_rare(w, e);
+	partition_by_put(w, &e->by);
 	tlv_end(w, mark);
 }
 

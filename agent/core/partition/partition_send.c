@@ -7,15 +7,18 @@
 
 #include <string.h>
 
-static void begin(struct partition *p, struct tlv_writer *w, const char *kind)
+void partition_send_begin(struct partition *p, struct tlv_writer *w,
+			  const char *kind)
 {
 	tlv_writer_init(w, p->body, sizeof(p->body));
 	tlv_put_str(w, SKERRY_K_KIND, kind);
 }
 
-static void send(struct partition *p, uint16_t node, const struct tlv_writer *w)
+void partition_send_body(struct partition *p, uint16_t node,
+			 const struct tlv_writer *w)
 {
-	p->budget--;
+	if (p->budget)
+		p->budget--;
 	/* Not sent is as good as lost: it is repeated. */
 	p->env.datagram(p->env.data, p->nodes[node].name,
 			(struct core_bytes) { p->body, w->used_bytes });
@@ -28,12 +31,12 @@ static void send_ack(struct partition *p, const struct partition_entry *e,
 {
 	struct tlv_writer w;
 
-	begin(p, &w, "ack");
+	partition_send_begin(p, &w, "ack");
 	tlv_put(&w, SKERRY_K_REFERENCE, e->reference, 16);
 	tlv_put_bool(&w, SKERRY_K_RESOLVED, e->resolved);
 	if (e->error)
 		tlv_put_s64(&w, SKERRY_K_ERROR, e->error);
-	send(p, node, &w);
+	partition_send_body(p, node, &w);
 }
 
 static bool send_acks(struct partition *p)
@@ -59,13 +62,13 @@ static void send_part(struct partition *p, const struct partition_reassembly *r)
 	struct tlv_writer w;
 	uint32_t i;
 
-	begin(p, &w, "part");
+	partition_send_begin(p, &w, "part");
 	tlv_put(&w, SKERRY_K_REFERENCE, r->reference, 16);
 	tlv_put_u64(&w, SKERRY_K_DIGEST, r->digest);
 	for (i = 0; i < r->chunks; i++)
 		if (r->have >> i & 1)
 			tlv_put_u64(&w, SKERRY_K_CHUNK, i);
-	send(p, r->from, &w);
+	partition_send_body(p, r->from, &w);
 }
 
 static bool send_parts(struct partition *p)
@@ -91,9 +94,9 @@ static void send_digest(struct partition *p, uint16_t node, const char *kind)
 {
 	struct tlv_writer w;
 
-	begin(p, &w, kind);
+	partition_send_begin(p, &w, kind);
 	tlv_put_u64(&w, SKERRY_K_DIGEST, partition_digest(p));
-	send(p, node, &w);
+	partition_send_body(p, node, &w);
 }
 
 /* Asks of the first time that wait for their answer. */
@@ -167,12 +170,14 @@ static void begin_entry(struct partition *p, struct tlv_writer *w,
 {
 	const struct partition_entry *e = &p->entries[entry];
 
-	begin(p, w, "entry");
+	partition_send_begin(p, w, "entry");
 	tlv_put(w, SKERRY_K_REFERENCE, e->reference, 16);
 	tlv_put_bool(w, SKERRY_K_RESOLVED, e->resolved);
 	if (!e->resolved && e->deadline_ns)
 		tlv_put_u64(w, SKERRY_K_REMAINING_MS,
 			    partition_remaining_ms(p, entry, p->now_ns));
+	if (e->resolved)
+		partition_by_put(w, &e->ended_by);
 }
 
 static uint32_t chunks_of(const struct partition *p)
@@ -195,7 +200,7 @@ static void send_chunk(struct partition *p, uint16_t entry, uint16_t node,
 		    partition_hash(p->blob, p->blob_bytes));
 	tlv_put(&w, SKERRY_K_BLOB, p->blob + offset,
 		left < PARTITION_CHUNK_BYTES ? left : PARTITION_CHUNK_BYTES);
-	send(p, node, &w);
+	partition_send_body(p, node, &w);
 }
 
 /* Hand the entry over to the node's chunks, if they are free. */
@@ -217,7 +222,7 @@ static void send_entry(struct partition *p, uint16_t entry, uint16_t node)
 
 	if (p->entries[entry].resolved) {
 		begin_entry(p, &w, entry);
-		send(p, node, &w);
+		partition_send_body(p, node, &w);
 		return;
 	}
 	if (partition_blob_encode(p, entry))
@@ -318,9 +323,9 @@ static bool send_forget(struct partition *p, uint16_t entry)
 			continue;
 		if (!p->budget)
 			return false;
-		begin(p, &w, "forget");
+		partition_send_begin(p, &w, "forget");
 		tlv_put(&w, SKERRY_K_REFERENCE, e->reference, 16);
-		send(p, node, &w);
+		partition_send_body(p, node, &w);
 	}
 	e->round_at = 0;
 	e->forget_rounds--;

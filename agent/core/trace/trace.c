@@ -109,6 +109,9 @@ static void put_config(struct tlv_writer *w, const struct core_config *config)
 	put_u64(w, TK_CONFIG_MEMBERS_MAX, config->members_max);
 	put_bool(w, TK_KERNEL_CUTS, config->kernel_cuts);
 	put_bool(w, TK_FAST_DEMUX, config->fast_demux);
+	put_bool(w, TK_CUT_LOSS, config->cut_loss);
+	put_bool(w, TK_CUT_REJECT, config->cut_reject);
+	put_bool(w, TK_CUT_ADDRESS, config->cut_address);
 	tlv_end(w, mark);
 }
 
@@ -120,6 +123,8 @@ static void put_command(struct tlv_writer *w, const struct core_event *event)
 	put_bool(w, TK_ADMIN, event->command.admin);
 	put_u64(w, TK_UID, event->command.uid);
 	put_u64(w, TK_PID, event->command.pid);
+	put_str(w, TK_NAME, event->command.name);
+	put_u64(w, TK_GUARDS, event->command.guards);
 	put_bytes(w, TK_BYTES, event->command.tlvs);
 }
 
@@ -174,6 +179,9 @@ void trace_event(struct tlv_writer *w, const struct core_event *event)
 		put_contacts(w, event->discovered.list,
 			     event->discovered.count);
 		break;
+	case EV_LEDGER:
+		trace_ledger_put(w, event->ledger.list, event->ledger.count);
+		break;
 	default:
 		break;
 	}
@@ -200,6 +208,13 @@ static void put_cut(struct tlv_writer *w, const struct core_cut *cut)
 	put_u64(w, TK_VISIBILITY, cut->visibility);
 	put_u64(w, TK_DEADLINE_NS, cut->deadline_ns);
 	tlv_put_str(w, TK_CHANNEL, cut->channel);
+	put_u64(w, TK_LOSS_PPM, cut->loss_ppm);
+	put_u64(w, TK_SEED, cut->seed);
+	if (cut->peer != CORE_PEER_ADDRESS)
+		return;
+	tlv_put_addr(w, TK_ADDRESS, &cut->address);
+	put_u64(w, TK_PREFIX_BITS, cut->prefix_bits);
+	put_u64(w, TK_PROTOCOL, cut->protocol);
 }
 
 static void put_route(struct tlv_writer *w, const struct core_op *op)

@@ -251,6 +251,12 @@ static int take_config_field(const struct tlv_reader *r,
 		return tlv_bool(r, &config->kernel_cuts);
 	case TK_FAST_DEMUX:
 		return tlv_bool(r, &config->fast_demux);
+	case TK_CUT_LOSS:
+		return tlv_bool(r, &config->cut_loss);
+	case TK_CUT_REJECT:
+		return tlv_bool(r, &config->cut_reject);
+	case TK_CUT_ADDRESS:
+		return tlv_bool(r, &config->cut_address);
 	default:
 		return take_config_number(r, config);
 	}

@@ -127,9 +127,27 @@ static int take_command_field(const struct tlv_reader *r,
 		return tlv_bool(r, &event->command.admin);
 	case TK_UID:
 		return trace_u32(r, &event->command.uid);
+	case TK_GUARDS:
+		return trace_u32(r, &event->command.guards);
 	default:
 		return trace_u32(r, &event->command.pid);
 	}
+}
+
+static int take_program_name(struct decoder *d, const struct tlv_reader *r)
+{
+	char *copy;
+	int error;
+
+	if (d->event->type != EV_COMMAND)
+		return -EPROTO;
+	copy = trace_scratch_take(&d->scratch, (size_t)r->length + 1);
+	if (!copy)
+		return -ENOSPC;
+	error = tlv_str(r, copy, (size_t)r->length + 1);
+	if (!error)
+		d->event->command.name = copy;
+	return error;
 }
 
 static int take_program(const struct tlv_reader *r, struct core_event *event)
@@ -196,7 +214,12 @@ static int take_special(struct decoder *d, const struct tlv_reader *r)
 	case TK_ADMIN:
 	case TK_UID:
 	case TK_PID:
+	case TK_GUARDS:
 		return take_command_field(r, event);
+	case TK_NAME:
+		return take_program_name(d, r);
+	case TK_LEDGER:
+		return trace_ledger_take(r, d->data, &d->scratch, event);
 	default:
 		return -EPROTO;
 	}

@@ -38,6 +38,8 @@ static int take_address(struct decoder *d, const struct tlv_reader *r)
 
 	if (op->type == OP_DATAGRAM)
 		return tlv_addr(r, &op->datagram.to);
+	if (op->type == OP_CUT_ADD)
+		return tlv_addr(r, &op->cut.address);
 	if (op->type != OP_PEER && op->type != OP_DIAL)
 		return -EPROTO;
 	if (!d->addresses) {
@@ -104,6 +106,14 @@ static int take_cut(const struct tlv_reader *r, struct core_cut *cut)
 		return tlv_u64(r, &cut->deadline_ns);
 	case TK_CHANNEL:
 		return tlv_str(r, cut->channel, sizeof(cut->channel));
+	case TK_LOSS_PPM:
+		return trace_u32(r, &cut->loss_ppm);
+	case TK_SEED:
+		return tlv_u64(r, &cut->seed);
+	case TK_PREFIX_BITS:
+		return trace_u8(r, &cut->prefix_bits);
+	case TK_PROTOCOL:
+		return trace_u8(r, &cut->protocol);
 	default:
 		return -EPROTO;
 	}

@@ -71,6 +71,14 @@ enum trace_key {
 	TK_LEVEL,
 	TK_AT_NS,
 	TK_COUNT,
+	TK_LOSS_PPM,
+	TK_PREFIX_BITS,
+	TK_PROTOCOL,
+	TK_GUARDS,
+	TK_LEDGER, /* repeated, nested */
+	TK_COUNTERS,
+	TK_IN_FORCE,
+	TK_USER_SPACE,
 
 	/* Inside of a configuration */
 	TK_CLUSTER = 96,
@@ -98,6 +106,9 @@ enum trace_key {
 	TK_CONFIG_MEMBERS_MAX,
 	TK_KERNEL_CUTS,
 	TK_FAST_DEMUX,
+	TK_CUT_LOSS,
+	TK_CUT_REJECT,
+	TK_CUT_ADDRESS,
 };
 
 /* Memory for what does not lie in the record as it is needed. */
@@ -125,5 +136,12 @@ int trace_contact_decode(const struct tlv_reader *field,
 			 struct core_contact *contact);
 int trace_config_decode(const struct tlv_reader *field,
 			struct core_config *config);
+
+/* trace_ledger.c: rows of EV_LEDGER. */
+void trace_ledger_put(struct tlv_writer *w, const struct core_ledger *list,
+		      uint32_t count);
+/* data: the whole event. -EPROTO, -ENOSPC. */
+int trace_ledger_take(const struct tlv_reader *field, struct core_bytes data,
+		      struct trace_scratch *scratch, struct core_event *event);
 
 #endif

@@ -118,6 +118,8 @@ static void add_peer(struct line *l, uint32_t peer)
 		add(l, " peer=everybody");
 	else if (peer == CORE_PEER_SELF)
 		add(l, " peer=self");
+	else if (peer == CORE_PEER_ADDRESS)
+		add(l, " peer=address");
 	else
 		add(l, " peer=%u", peer);
 }
@@ -143,6 +145,7 @@ static const char *const event_names[EV_MAX] = {
 	[EV_CUTS_APPLIED] = "cuts_applied",
 	[EV_CONFIGURED] = "configured",
 	[EV_STOP] = "stop",
+	[EV_LEDGER] = "ledger",
 };
 
 static const char *const op_names[OP_MAX] = {
@@ -166,6 +169,7 @@ static const char *const op_names[OP_MAX] = {
 	[OP_LOG] = "log",
 	[OP_WAKE_AT] = "wake_at",
 	[OP_STOPPED] = "stopped",
+	[OP_LEDGER] = "ledger",
 };
 
 const char *trace_event_name(enum core_event_type type)
@@ -236,6 +240,8 @@ static void add_event_command(struct line *l, const struct core_event *event)
 	add_flag(l, "admin", event->command.admin);
 	add_u64(l, "uid", event->command.uid);
 	add_u64(l, "pid", event->command.pid);
+	add_str(l, "name", event->command.name);
+	add_u64(l, "guards", event->command.guards);
 	add_bytes(l, "tlvs", event->command.tlvs);
 }
 
@@ -282,6 +288,9 @@ static void add_event_union(struct line *l, const struct core_event *event)
 	case EV_DISCOVERED:
 		add_contacts(l, event->discovered.list,
 			     event->discovered.count);
+		break;
+	case EV_LEDGER:
+		add_u64(l, "rows", event->ledger.count);
 		break;
 	default:
 		break;
@@ -340,6 +349,13 @@ static void add_op_cut(struct line *l, const struct core_cut *cut)
 	add_u64(l, "deadline_ns", cut->deadline_ns);
 	if (cut->channel[0])
 		add_str(l, "channel", cut->channel);
+	add_u64(l, "loss_ppm", cut->loss_ppm);
+	add_u64(l, "seed", cut->seed);
+	if (cut->peer == CORE_PEER_ADDRESS) {
+		add_addr(l, "address", &cut->address);
+		add_u64(l, "prefix_bits", cut->prefix_bits);
+		add_u64(l, "protocol", cut->protocol);
+	}
 	add(l, " reference=");
 	for (i = 0; i < 16; i++)
 		add(l, "%02x", cut->reference[i]);

@@ -93,7 +93,9 @@ static void default_config(struct agent_config *config)
 	strcpy(config->group, "skerry");
 	config->kernel.group = (gid_t)-1;
 	config->kernel.lease_ms = 10000;
+	config_default_always_open(config);
 	config->log_level = CORE_LOG_INFO;
+	config->discovery.period_ms = DISCOVERY_PERIOD_MS;
 }
 
 /* The file that was named must be there; the usual one may be. */

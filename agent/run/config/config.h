@@ -2,7 +2,7 @@
 /*
  * config.h - settings from defaults, the file and flags, in that order of
  * growing weight. Key `k` of section `[s]` is flag `--s-k`; `[channel "x"]`
- * key `k` is `--channel x:k=value`. skerryd(8) lists them.
+ * key `k` is `--channel x:k=value`. skerry.conf(5) lists them.
  */
 #ifndef SKERRY_CONFIG_H
 #define SKERRY_CONFIG_H
@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "core/event.h"
+#include "run/discovery.h"
 #include "run/kernel/kernel.h"
 
 #define CONFIG_PATH_BYTES 256
@@ -19,6 +20,7 @@ struct agent_config {
 	struct core_config core; /* [node] [cluster] [join] [overlay]
 				  * [detector] [partition] [channel] [listen] */
 	struct kernel_config kernel; /* strings point into this struct */
+	struct discovery_config discovery; /* [join] dns, srv, ... */
 	char file[CONFIG_PATH_BYTES]; /* that was read; "" for none */
 	char pin_root[CONFIG_PATH_BYTES];
 	char run_dir[CONFIG_PATH_BYTES]; /* /run/skerry */

@@ -111,6 +111,15 @@ static void check_open(struct config_load *load)
 		config_error(load, "without a key only nodes of this host can "
 				   "be joined; set [cluster] key_file");
 	}
+	for (i = 0; i < load->config->discovery.source_count; i++) {
+		const struct discovery_source *source =
+			&load->config->discovery.sources[i];
+
+		point_at(load, load->discovery_line[i],
+			 source->srv ? "srv" : "dns");
+		config_error(load, "without a key only nodes of this host can "
+				   "be joined; set [cluster] key_file");
+	}
 }
 
 static void check_times(struct config_load *load)
@@ -155,6 +164,12 @@ static void check_channels(struct config_load *load)
 			config_error(load,
 				     "transport: datagram: it keeps the "
 				     "cluster together and must be a stream");
+		else if (channel->monotonic || channel->compression)
+			config_error(load,
+				     "%s: not on a datagram channel, where "
+				     "programs send for themselves",
+				     channel->monotonic ? "monotonic"
+							: "compression");
 		else if (channel->parallelism > 1)
 			config_error(load,
 				     "parallelism: %u: a datagram channel has "

@@ -36,6 +36,7 @@ struct config_load {
 	unsigned int channel_line[SKERRY_CHANNELS_MAX][CONFIG_KEYS_MAX];
 	unsigned int address_line[SKERRY_ADDRS_MAX]; /* 0: a flag */
 	unsigned int contact_line[SKERRY_JOINS_MAX];
+	unsigned int discovery_line[SKERRY_DISCOVERY_MAX];
 	char key_file[CONFIG_PATH_BYTES];
 	bool help, version, check;
 	bool dry; /* look only: set nothing, report nothing */
@@ -86,6 +87,25 @@ void config_check(struct config_load *load);
 int config_read_key(const char *path, uint8_t ret_key[CONFIG_KEY_BYTES],
 		    char why[CONFIG_WHY_BYTES]);
 
+/* config_open.c: [partition] always_open. */
+int config_set_always_open(struct config_load *load, const char *value,
+			   char why[CONFIG_WHY_BYTES]);
+void config_reset_always_open(struct config_load *load);
+void config_default_always_open(struct agent_config *config);
+
+/* config_join.c: keys of [join] about DNS. */
+int config_set_dns(struct config_load *load, const char *value,
+		   char why[CONFIG_WHY_BYTES]);
+int config_set_srv(struct config_load *load, const char *value,
+		   char why[CONFIG_WHY_BYTES]);
+int config_set_dns_server(struct config_load *load, const char *value,
+			  char why[CONFIG_WHY_BYTES]);
+int config_set_dns_period(struct config_load *load, const char *value,
+			  char why[CONFIG_WHY_BYTES]);
+void config_reset_dns(struct config_load *load);
+void config_reset_srv(struct config_load *load);
+void config_reset_dns_servers(struct config_load *load);
+
 /* config_value.c: each 0, or -EINVAL with the reason in why. */
 int config_duration(const char *text, uint64_t min_ms, uint64_t max_ms,
 		    uint32_t *ret_ms, char why[CONFIG_WHY_BYTES]);
@@ -99,6 +119,8 @@ int config_string(const char *text, char *out, size_t room,
 /* A number without port: "10.0.0.1", "fd00::1", "[fd00::1]". */
 int config_ip(const char *text, uint8_t ret_ip[16], char why[CONFIG_WHY_BYTES]);
 bool config_ip_loopback(const uint8_t ip[16]);
+/* Why nobody can be reached there; NULL: somebody may. */
+const char *config_ip_unusable(const uint8_t ip[16]);
 /* "[NAME=]HOST[:PORT]"; looks HOST up unless it is a number. */
 int config_contact(const char *text, struct core_contact *ret_contact,
 		   char why[CONFIG_WHY_BYTES]);

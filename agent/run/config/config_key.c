@@ -175,6 +175,17 @@ static int set_overlay(struct config_load *load, const char *value,
 	return 0;
 }
 
+static int set_members_max(struct config_load *load, const char *value,
+			   char why[CONFIG_WHY_BYTES])
+{
+	uint64_t number;
+
+	if (config_count(value, 2, SKERRY_MEMBERS_MAX, &number, why))
+		return -EINVAL;
+	load->config->core.members_max = (uint32_t)number;
+	return 0;
+}
+
 /* ---- [detector] [partition] ------------------------------------------ */
 
 static int set_heartbeat(struct config_load *load, const char *value,
@@ -404,10 +415,6 @@ static int set_transport(struct core_channel *channel, const char *value,
 	return 0;
 }
 
-/*
- * The names of these are settled and peers compare them; nothing serves them
- * yet, and a setting that does nothing must not be accepted.
- */
 static int set_priority(struct core_channel *channel, const char *value,
 			char why[CONFIG_WHY_BYTES])
 {
@@ -415,40 +422,25 @@ static int set_priority(struct core_channel *channel, const char *value,
 
 	if (config_count(value, 0, 7, &number, why))
 		return -EINVAL;
-	if (number) {
-		snprintf(why, CONFIG_WHY_BYTES,
-			 "this version serves all channels alike");
-		return -EINVAL;
-	}
 	channel->priority = (uint8_t)number;
-	return 0;
-}
-
-static int only_no(const char *value, bool *ret_value,
-		   char why[CONFIG_WHY_BYTES])
-{
-	bool truth;
-
-	if (config_bool(value, &truth, why))
-		return -EINVAL;
-	if (truth) {
-		snprintf(why, CONFIG_WHY_BYTES, "this version has it not");
-		return -EINVAL;
-	}
-	*ret_value = truth;
 	return 0;
 }
 
 static int set_monotonic(struct core_channel *channel, const char *value,
 			 char why[CONFIG_WHY_BYTES])
 {
-	return only_no(value, &channel->monotonic, why);
+	return config_bool(value, &channel->monotonic, why);
 }
 
+/* A word, so that there can be others; no and yes as everywhere. */
 static int set_compression(struct core_channel *channel, const char *value,
 			   char why[CONFIG_WHY_BYTES])
 {
-	return only_no(value, &channel->compression, why);
+	if (!strcmp(value, "zstd") || !strcmp(value, "none")) {
+		channel->compression = value[0] == 'z';
+		return 0;
+	}
+	return config_bool(value, &channel->compression, why);
 }
 
 #define KEY(s, k, f, ...)                                                \
@@ -480,13 +472,26 @@ const struct config_key config_keys[] = {
 	KEY("join", "contact", set_contact,
 	    "[NAME=]HOST[:PORT]; may be repeated", .list = true,
 	    .reset = reset_contacts),
+	KEY("join", "dns", config_set_dns, "NAME[:PORT]; may be repeated",
+	    .list = true, .reset = config_reset_dns),
+	KEY("join", "srv", config_set_srv,
+	    "the full name of a service; may be repeated", .list = true,
+	    .reset = config_reset_srv),
+	KEY("join", "dns_period", config_set_dns_period, "1s to 24h"),
+	KEY("join", "dns_server", config_set_dns_server,
+	    "ADDRESS[:PORT]; may be repeated", .list = true,
+	    .reset = config_reset_dns_servers),
 	KEY("join", "takeover", set_takeover, "yes or no", .boolean = true),
 	KEY("overlay", "name", set_overlay, "full"),
+	KEY("overlay", "members_max", set_members_max, "2 to 512 members"),
 	KEY("detector", "heartbeat", set_heartbeat, "50ms to 60s"),
 	KEY("detector", "ping_after", set_ping_after, "100ms to 10m"),
 	KEY("detector", "down_after", set_down_after, "200ms to 1h"),
 	KEY("partition", "max_for", set_max_for, "1s to 168h"),
 	KEY("partition", "share", set_share, "0% to 100%"),
+	KEY("partition", "always_open", config_set_always_open,
+	    "tcp:PORT, udp:PORT or none; may be repeated", .list = true,
+	    .reset = config_reset_always_open),
 	KEY("kernel", "disable", set_disable,
 	    "features, with commas between; may be repeated", .list = true,
 	    .reset = reset_disable),
@@ -502,9 +507,9 @@ const struct config_key config_keys[] = {
 	KEY("log", "format", set_log_format, "text or json"),
 	CHANNEL_KEY("parallelism", set_parallelism, "1 to 16 lanes"),
 	CHANNEL_KEY("transport", set_transport, "stream or datagram"),
-	CHANNEL_KEY("priority", set_priority, "0"),
-	CHANNEL_KEY("monotonic", set_monotonic, "no", .boolean = true),
-	CHANNEL_KEY("compression", set_compression, "no", .boolean = true),
+	CHANNEL_KEY("priority", set_priority, "0 to 7; more is more urgent"),
+	CHANNEL_KEY("monotonic", set_monotonic, "yes or no", .boolean = true),
+	CHANNEL_KEY("compression", set_compression, "zstd (or yes), or no"),
 };
 
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);

@@ -25,8 +25,18 @@ int config_key_find(const char *section, const char *key)
 	return -1;
 }
 
+/* What a file holds must not command the terminal that shows it. */
+static void put_printable(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?'
+								   : *text,
+		      out);
+}
+
 void config_error(struct config_load *load, const char *format, ...)
 {
+	char text[1024];
 	va_list args;
 
 	if (load->dry)
@@ -36,13 +46,18 @@ void config_error(struct config_load *load, const char *format, ...)
 		fprintf(load->errors, "%s:%u: ", load->file, load->line);
 	else
 		fprintf(load->errors, "skerryd: ");
-	if (load->label)
-		fprintf(load->errors, "%s: ", load->label);
-	if (load->value)
-		fprintf(load->errors, "%s: ", load->value);
+	if (load->label) {
+		put_printable(load->errors, load->label);
+		fputs(": ", load->errors);
+	}
+	if (load->value) {
+		put_printable(load->errors, load->value);
+		fputs(": ", load->errors);
+	}
 	va_start(args, format);
-	vfprintf(load->errors, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	put_printable(load->errors, text);
 	fputc('\n', load->errors);
 }
 

@@ -188,7 +188,7 @@ bool config_ip_loopback(const uint8_t ip[16])
 }
 
 /* What nobody can be reached at, or what means another thing elsewhere. */
-static const char *ip_unusable(const uint8_t ip[16])
+const char *config_ip_unusable(const uint8_t ip[16])
 {
 	static const uint8_t zero[16];
 
@@ -225,7 +225,7 @@ int config_ip(const char *text, uint8_t ret_ip[16], char why[CONFIG_WHY_BYTES])
 	copy[length] = 0;
 	if (parse_ip(copy, ip) != 0)
 		goto bad;
-	unusable = ip_unusable(ip);
+	unusable = config_ip_unusable(ip);
 	if (unusable) {
 		snprintf(why, CONFIG_WHY_BYTES, "%s", unusable);
 		return -EINVAL;
@@ -335,7 +335,7 @@ int config_contact(const char *text, struct core_contact *ret_contact,
 	if (parse_ip(host, contact.address.ip) != 0 &&
 	    look_up(host, contact.address.ip, why) != 0)
 		return -EINVAL;
-	unusable = ip_unusable(contact.address.ip);
+	unusable = config_ip_unusable(contact.address.ip);
 	if (unusable) {
 		snprintf(why, CONFIG_WHY_BYTES, "%s", unusable);
 		return -EINVAL;

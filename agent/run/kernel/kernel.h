@@ -30,6 +30,10 @@ enum kernel_feature {
 	KERNEL_RINGBUF, /* else no events */
 	KERNEL_ITERATORS, /* else no pinned tables */
 	KERNEL_MMAP_META, /* else the lease costs a system call */
+	KERNEL_LOSS, /* else a cut takes every packet */
+	KERNEL_REJECT, /* else nobody is answered */
+	KERNEL_ADDRESS, /* else only nodes are cut */
+	KERNEL_SOCK_DESTROY, /* else sockets of others are not severed */
 	KERNEL_FEATURE_MAX,
 };
 
@@ -47,6 +51,9 @@ struct kernel_config {
 	bool disabled[KERNEL_FEATURE_MAX];
 	gid_t group; /* of the pins; (gid_t)-1: leave */
 	uint32_t lease_ms; /* 10,000 */
+	/* What passes whatever addresses the host is cut from. */
+	struct skerry_open_key always_open[SKERRY_OPEN_MAX];
+	uint32_t always_open_count;
 };
 
 /*
@@ -85,15 +92,24 @@ void kernel_peer_gone(struct kernel *k, uint32_t number);
 uint32_t kernel_peer_id(const struct kernel *k, uint32_t number);
 
 /*
- * Cuts: staged, then committed all at once. A cut whose reference, peer and
- * direction an adopted rule already has takes that rule over. -ENOSPC: a
- * ninth rule for one peer, or too many; -EEXIST: the handle is in use;
- * -ENOENT: no such peer, or no such handle; -EOPNOTSUPP: a channel, or a
- * visibility other than wire and local.
+ * Cuts: staged, then committed all at once. A cut whose reference, peer (or
+ * address) and direction an adopted rule already has takes that rule over.
+ * -ENOSPC: a ninth rule for one peer or one address, or too many; -EEXIST:
+ * the handle is in use; -ENOENT: no such peer, or no such handle;
+ * -EOPNOTSUPP: a channel, or what this kernel cannot: KERNEL_LOSS, _REJECT,
+ * _ADDRESS, and _SOCK_DESTROY for `sever` with an address; -EINVAL.
+ *
+ * Loss: each packet is drawn for once, by number of the rule and direction,
+ * from the seed alone; where a peer sends, by its kernel and not by this one,
+ * which only counts what arrives.
  */
 int kernel_cut_add(struct kernel *k, const struct core_cut *cut,
 		   uint64_t now_mono_ns);
 int kernel_cut_del(struct kernel *k, uint32_t handle);
+/* Whether a cut from that prefix (masked or not) names this address: what is
+ * loopback only with a prefix that is so too, IPv4 with one of IPv4. */
+bool kernel_address_covers(const uint8_t ip[16], uint32_t prefix_bits,
+			   const uint8_t address[16]);
 /*
  * Write rules and swap the inner map. On return no packet is judged by the
  * old rules any more; takes 10-20 ms, so the driver calls the two halves:
@@ -111,9 +127,26 @@ void kernel_settled(struct kernel *k, int error);
  * meanwhile, and are again now. */
 bool kernel_lease(struct kernel *k);
 
+/*
+ * True once, when the pins have gone from where they were: bpffs has been
+ * unmounted. What is attached and what is cut stays as long as the agent
+ * lives, and new devices are attached as ever; nothing is left for the next
+ * agent to adopt.
+ */
+bool kernel_pins_gone(struct kernel *k);
+
 /* The ledger of one cut. -ENOENT. */
 int kernel_drops(const struct kernel *k, uint32_t handle,
 		 struct skerry_drop *ret_drop);
+/* Those of all rules of a reference, one call each; peer: the core's number,
+ * CORE_PEER_EVERYBODY, _ADDRESS, or _SELF for one it does not know any more;
+ * in_force: the kernel's own tables have the rule, whatever this agent thinks.
+ * Returns how many. */
+typedef void kernel_ledger_fn(void *data, uint32_t peer, bool in_force,
+			      const struct skerry_rule *rule,
+			      const struct skerry_drop *drop);
+int kernel_ledger(const struct kernel *k, const uint8_t reference[16],
+		  kernel_ledger_fn *function, void *data);
 
 /* Fast lanes. */
 int kernel_fast(struct kernel *k, uint64_t fast_id,

@@ -137,7 +137,7 @@ static int adopt_rule(struct kernel *k, uint64_t id, bool in_force,
 	return kernel_rule_write(k, rule);
 }
 
-static bool gen_lists(struct kernel *k, uint64_t id, uint32_t peer)
+static bool gen_lists(const struct kernel *k, uint64_t id, uint32_t peer)
 {
 	int fd = k->fd[KMAP_GEN0 + k->meta->generation];
 	struct skerry_ruleset set;
@@ -150,6 +150,13 @@ static bool gen_lists(struct kernel *k, uint64_t id, uint32_t peer)
 			return true;
 	}
 	return false;
+}
+
+bool kernel_rule_judges(const struct kernel *k, uint64_t id,
+			const struct skerry_rule *rule)
+{
+	return kernel_rule_is_address(rule) ? kernel_address_lists(k, id, rule)
+					    : gen_lists(k, id, rule->peer);
 }
 
 static int adopt_rules(struct kernel *k)
@@ -177,7 +184,8 @@ static int adopt_rules(struct kernel *k)
 	for (i = 0; !ret && i < count; i++) {
 		if (bpf_map_lookup_elem(fd, &ids[i], &value))
 			continue;
-		ret = adopt_rule(k, ids[i], gen_lists(k, ids[i], value.peer),
+		ret = adopt_rule(k, ids[i],
+				 kernel_rule_judges(k, ids[i], &value),
 				 end ? end : 1);
 	}
 	free(ids);
@@ -240,24 +248,50 @@ static uint32_t map_id(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &bytes) ? 0 : info.id;
 }
 
-/* Which inner map is in force: the outer one knows, whatever the meta map
- * says, should the agent have died between the two. */
-static int find_generation(struct kernel *k)
+/* Which of two inner maps is in force: the outer one knows, whatever the meta
+ * map says, should the agent have died between the two. */
+static int find_in_force(struct kernel *k, enum kernel_map outer,
+			 enum kernel_map first, uint32_t *ret_which)
 {
 	uint32_t zero = 0, id;
 	int ret;
 
-	ret = bpf_map_lookup_elem(k->fd[KMAP_GEN], &zero, &id);
+	ret = bpf_map_lookup_elem(k->fd[outer], &zero, &id);
 	if (ret)
 		return ret;
-	if (id == map_id(k->fd[KMAP_GEN0]))
-		k->meta->generation = 0;
-	else if (id == map_id(k->fd[KMAP_GEN1]))
-		k->meta->generation = 1;
+	if (id == map_id(k->fd[first]))
+		*ret_which = 0;
+	else if (id == map_id(k->fd[first + 1]))
+		*ret_which = 1;
 	else
 		return -EPROTO;
-	k->idle = !k->meta->generation;
 	return 0;
+}
+
+static int find_generation(struct kernel *k)
+{
+	uint32_t which;
+	int ret;
+
+	ret = find_in_force(k, KMAP_CIDR, KMAP_CIDR0, &which);
+	if (ret)
+		return ret;
+	k->cidr_idle = !which;
+	ret = find_in_force(k, KMAP_GEN, KMAP_GEN0, &which);
+	if (ret)
+		return ret;
+	k->meta->generation = which;
+	k->idle = !which;
+	return 0;
+}
+
+static uint32_t count_addresses(const struct kernel *k)
+{
+	uint32_t i, count = 0;
+
+	for (i = 0; i < k->rule_count; i++)
+		count += kernel_rule_is_address(&k->rules[i].value);
+	return count;
 }
 
 int kernel_adopt(struct kernel *k, const struct kernel_config *config)
@@ -280,6 +314,8 @@ int kernel_adopt(struct kernel *k, const struct kernel_config *config)
 		ret = adopt_rules(k);
 	if (!ret)
 		ret = adopt_ledgers(k);
+	if (!ret)
+		ret = kernel_open_write(k, config);
 	/* Lanes and connections die with the agent that had them. */
 	if (!ret)
 		ret = kernel_map_clear(k->fd[KMAP_FAST], sizeof(uint64_t));
@@ -290,6 +326,7 @@ int kernel_adopt(struct kernel *k, const struct kernel_config *config)
 		return ret;
 	k->meta->fast_lanes = 0;
 	k->meta->active_rules = k->rule_count;
+	k->meta->cidr_rules = count_addresses(k);
 	skerry_store_release(&k->meta->lease_end_ns,
 			     kernel_boot_ns() + k->lease_ms * 1000000ULL);
 	kernel_meta_flush(k);

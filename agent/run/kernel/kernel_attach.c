@@ -3,9 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -149,6 +152,23 @@ static int hook_device(struct kernel *k, uint32_t ifindex,
 	return 0;
 }
 
+static bool own_address(const char *name, uint8_t ret_mac[6])
+{
+	struct ifreq request = {};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool found;
+
+	if (fd < 0)
+		return false;
+	strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
+	found = ioctl(fd, SIOCGIFHWADDR, &request) == 0 &&
+		request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+	close(fd);
+	if (found)
+		memcpy(ret_mac, request.ifr_hwaddr.sa_data, 6);
+	return found;
+}
+
 int kernel_attach(struct kernel *k, uint32_t ifindex, const char *name,
 		  enum skerry_dev_role role)
 {
@@ -164,6 +184,8 @@ int kernel_attach(struct kernel *k, uint32_t ifindex, const char *name,
 		dev.hook = old.hook;
 	dev.role = role;
 	strncpy(dev.name, name, sizeof(dev.name) - 1);
+	if (role == DEV_JUDGE_OWN && !own_address(name, dev.mac))
+		dev.role = DEV_JUDGE_BOTH;
 	/* The role first: from the first packet on it is judged once. */
 	ret = kernel_map_write(k->fd[KMAP_DEVS], &ifindex, &dev, BPF_ANY);
 	if (ret || role == DEV_IGNORE)

@@ -2,8 +2,9 @@
 /*
  * kernel_impl.h - what the files behind kernel.h share.
  *
- * One thread (the loop) uses all of it, but for kernel_swap(), which reads
- * `fd` and `idle` and nothing else.
+ * One thread (the loop) uses all of it, but for kernel_swap(): it reads `fd`,
+ * `idle`, `cidr_idle` and `cidr_swap`, and says in `swapped` and
+ * `cidr_swapped` what it has done.
  */
 #ifndef SKERRY_KERNEL_IMPL_H
 #define SKERRY_KERNEL_IMPL_H
@@ -34,6 +35,7 @@ enum kernel_map {
 	KMAP_CIDR,
 	KMAP_CIDR0,
 	KMAP_CIDR1,
+	KMAP_OPEN,
 	KMAP_MAX,
 };
 
@@ -71,6 +73,8 @@ struct kernel {
 	gid_t group;
 	uint32_t lease_ms;
 	int lock_fd;
+	bool unmounted; /* dir leads there by way of lock_fd */
+	uint32_t tc_handle; /* of our filters */
 
 	struct skerry_bpf *skel;
 	int fd[KMAP_MAX];
@@ -89,6 +93,11 @@ struct kernel {
 	bool swapping;
 	uint32_t timer_pauses; /* left in this commit */
 	uint32_t idle; /* which inner map is not in force */
+	bool swapped; /* it is, since the last kernel_prepare() */
+	/* The same for addresses, where they change at all. */
+	uint32_t cidr_idle;
+	bool cidr_swap, cidr_swapped;
+	uint32_t cidr_entries; /* in the one being swapped in */
 	uint64_t ledgers[SKERRY_LEDGERS_KEPT]; /* of rules that are gone */
 	uint32_t ledger_next;
 };
@@ -148,12 +157,39 @@ void kernel_peer_tidy(struct kernel *k, uint32_t id);
 void kernel_rules_sweep(struct kernel *k, uint64_t now);
 void kernel_rules_revive(struct kernel *k);
 int kernel_rule_write(struct kernel *k, struct kernel_rule_entry *rule);
+struct kernel_rule_entry *kernel_rule_by_handle(const struct kernel *k,
+						uint32_t handle);
+/* kernel_adopt.c: the inner map in force names the rule. */
+bool kernel_rule_judges(const struct kernel *k, uint64_t id,
+			const struct skerry_rule *rule);
+
+/* kernel_ledger.c */
 void kernel_ledger_retire(struct kernel *k, uint64_t id);
+
+/* kernel_address.c: rules about addresses (scope host). */
+static inline bool kernel_rule_is_address(const struct skerry_rule *rule)
+{
+	return rule->scope == SCOPE_HOST;
+}
+/* Clear what lies behind the prefix. */
+void kernel_address_mask(uint8_t ip[16], uint32_t prefix_bits);
+/* Whether one more, of that prefix, has a place everywhere: -ENOSPC. */
+int kernel_address_fits(const struct kernel *k, const uint8_t ip[16],
+			uint32_t prefix_bits);
+/* Fill the idle map with the rules that are `next`, when that changes
+ * anything: k->cidr_swap, k->cidr_entries. */
+int kernel_address_prepare(struct kernel *k);
+/* Whether the map in force lists this rule. */
+bool kernel_address_lists(const struct kernel *k, uint64_t id,
+			  const struct skerry_rule *rule);
+/* What always passes, from the configuration. */
+int kernel_open_write(struct kernel *k, const struct kernel_config *config);
 
 /* kernel_attach.c: hand earlier attachments to the new programs. */
 void kernel_attach_adopt(struct kernel *k);
 void kernel_detach_all(struct kernel *k);
 /* kernel_tc.c: the same for one hook of clsact. */
+uint32_t kernel_tc_handle(const char *node_dir);
 int kernel_tc_attach(struct kernel *k, uint32_t ifindex, bool out);
 void kernel_tc_detach(struct kernel *k, uint32_t ifindex);
 int kernel_tc_qdisc(uint32_t ifindex, bool *ret_made);

@@ -24,6 +24,7 @@ static const char *const map_names[KMAP_MAX] = {
 	[KMAP_GEN] = "skerry_gen",	   [KMAP_GEN0] = "skerry_gen0",
 	[KMAP_GEN1] = "skerry_gen1",	   [KMAP_CIDR] = "skerry_cidr",
 	[KMAP_CIDR0] = "skerry_cidr0",	   [KMAP_CIDR1] = "skerry_cidr1",
+	[KMAP_OPEN] = "skerry_open",
 };
 
 /* The last thing libbpf complained of: it is said in the error's sentence,
@@ -115,6 +116,8 @@ static int load_once(struct kernel *k, char text[256])
 	skel->rodata->port_base = k->port_base;
 	skel->rodata->use_events = k->supported[KERNEL_RINGBUF];
 	skel->rodata->use_demux = k->supported[KERNEL_SK_ASSIGN];
+	skel->rodata->use_reject = k->supported[KERNEL_REJECT];
+	skel->rodata->use_address = k->supported[KERNEL_ADDRESS];
 	ret = bpf_program__set_autoload(skel->progs.skerry_expire,
 					k->supported[KERNEL_TIMER]);
 	if (!ret)
@@ -134,10 +137,10 @@ static int load_once(struct kernel *k, char text[256])
 static int load_degrading(struct kernel *k, char text[256])
 {
 	static const enum kernel_feature optional[] = {
-		KERNEL_TIMER,
-		KERNEL_SK_ASSIGN,
-		KERNEL_RINGBUF,
+		KERNEL_REJECT,	  KERNEL_ADDRESS, KERNEL_TIMER,
+		KERNEL_SK_ASSIGN, KERNEL_RINGBUF,
 	};
+	const size_t count = sizeof(optional) / sizeof(optional[0]);
 	size_t i;
 	int ret;
 
@@ -145,9 +148,9 @@ static int load_degrading(struct kernel *k, char text[256])
 		ret = load_once(k, text);
 		if (!ret || ret == -EPROTO || ret == -EPERM || ret == -ENOMEM)
 			return ret;
-		while (i < 3 && !k->supported[optional[i]])
+		while (i < count && !k->supported[optional[i]])
 			i++;
-		if (i >= 3)
+		if (i >= count)
 			return ret;
 		k->supported[optional[i]] = false;
 	}

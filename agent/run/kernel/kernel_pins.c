@@ -148,6 +148,7 @@ static int lock_once(struct kernel *k, char text[256])
 		goto fail;
 	}
 	k->lock_fd = fd;
+	k->tc_handle = kernel_tc_handle(k->node_dir);
 	return 0;
 fail:
 	close(fd);
@@ -184,6 +185,24 @@ int kernel_pins_open(struct kernel *k, char text[256])
 	if (ret && !text[0])
 		snprintf(text, 256, "%.120s: %s", k->dir, strerror(-ret));
 	return ret;
+}
+
+/* The descriptor that holds the lock keeps the file system alive, and a way
+ * to it, also when it is mounted nowhere any more. */
+bool kernel_pins_gone(struct kernel *k)
+{
+	struct stat held, now;
+
+	if (k->none || k->unmounted || fstat(k->lock_fd, &held))
+		return false;
+	if (!stat(k->node_dir, &now) && now.st_dev == held.st_dev &&
+	    now.st_ino == held.st_ino)
+		return false;
+	k->unmounted = true;
+	snprintf(k->node_dir, sizeof(k->node_dir), "/proc/self/fd/%d",
+		 k->lock_fd);
+	snprintf(k->dir, sizeof(k->dir), "/proc/self/fd/%d/v1", k->lock_fd);
+	return true;
 }
 
 static void own_files(const struct kernel *k, const char *dir, mode_t mode)

@@ -11,6 +11,7 @@
 
 #include "kernel_hooks.h"
 #include "kernel_impl.h"
+#include "run/sockets.h"
 
 static const char *const names[KERNEL_FEATURE_MAX] = {
 	[KERNEL_BPF] = "bpf",
@@ -20,6 +21,10 @@ static const char *const names[KERNEL_FEATURE_MAX] = {
 	[KERNEL_RINGBUF] = "ringbuf",
 	[KERNEL_ITERATORS] = "iterators",
 	[KERNEL_MMAP_META] = "mmap_meta",
+	[KERNEL_LOSS] = "loss",
+	[KERNEL_REJECT] = "reject",
+	[KERNEL_ADDRESS] = "address",
+	[KERNEL_SOCK_DESTROY] = "sock_destroy",
 };
 
 const char *kernel_feature_name(enum kernel_feature feature)
@@ -111,6 +116,13 @@ int kernel_probe(struct kernel *k, const bool disabled[KERNEL_FEATURE_MAX])
 			libbpf_probe_bpf_map_type(BPF_MAP_TYPE_RINGBUF, NULL) ==
 			1;
 		can[KERNEL_MMAP_META] = probe_mmap();
+		can[KERNEL_LOSS] = true;
+		can[KERNEL_REJECT] = probe_helper(BPF_PROG_TYPE_SCHED_CLS,
+						  BPF_FUNC_skb_change_tail);
+		can[KERNEL_ADDRESS] =
+			libbpf_probe_bpf_map_type(BPF_MAP_TYPE_LPM_TRIE,
+						  NULL) == 1;
+		can[KERNEL_SOCK_DESTROY] = !sockets_probe();
 		/* Whether they load is seen when they are. */
 		can[KERNEL_ITERATORS] = true;
 	}

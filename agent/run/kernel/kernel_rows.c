@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /* The kernel's part as rows for people. */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,25 +18,12 @@
 static const char *const directions[] = { "both", "in", "out" };
 static const char *const visibilities[] = { "wire", "local", "reject",
 					    "sever" };
-static const char *const roles[] = { "ignore", "both", "in", "out" };
+static const char *const roles[] = { "ignore", "both", "in", "out", "own" };
 static const char *const hooks[] = { "none", "tcx", "clsact", "clsact" };
-static const char *const reasons[REASON_MAX] = {
-	[REASON_NOT_IP] = "not-ip",
-	[REASON_SHORT] = "short",
-	[REASON_NOT_OURS] = "not-ours",
-	[REASON_NO_RULE] = "no-rule",
-	[REASON_EXPIRED] = "expired",
-	[REASON_EXEMPT] = "exempt",
-	[REASON_EXEMPT_REFUSED] = "exempt-refused",
-	[REASON_LATE_FRAGMENT] = "late-fragment",
-	[REASON_CUT] = "cut",
-	[REASON_FAST_ASSIGNED] = "fast-assigned",
-	[REASON_FAST_UNKNOWN] = "fast-unknown",
-	[REASON_FAST_SENDER] = "fast-sender",
-	[REASON_FAST_NO_SOCKET] = "fast-no-socket",
-	[REASON_FAST_MIXED] = "fast-mixed",
-	[REASON_FAST_MALFORMED] = "fast-malformed",
-};
+static const char *const scopes[] = { "node", "host", "cgroup" };
+#define WORD(name, word) [REASON_##name] = word,
+static const char *const reasons[REASON_MAX] = { SKERRY_REASONS(WORD) };
+#undef WORD
 
 static void feature_rows(const struct kernel *k, kernel_row_fn *function,
 			 void *data)
@@ -68,7 +56,8 @@ static void device_rows(const struct kernel *k, kernel_row_fn *function,
 		tlv_writer_init(&w, bytes, sizeof(bytes));
 		tlv_put_str(&w, SKERRY_K_DEVICE, dev.name);
 		tlv_put_str(&w, SKERRY_K_HOOK, hooks[dev.hook & 3]);
-		tlv_put_str(&w, SKERRY_K_DIRECTION, roles[dev.role & 3]);
+		tlv_put_str(&w, SKERRY_K_DIRECTION,
+			    roles[dev.role <= DEV_JUDGE_OWN ? dev.role : 0]);
 		function(data, bytes, w.used_bytes);
 	}
 }
@@ -107,7 +96,7 @@ void kernel_rows(const struct kernel *k, kernel_row_fn *function, void *data)
 	if (k->none)
 		return;
 	tlv_writer_init(&w, bytes, sizeof(bytes));
-	tlv_put_str(&w, SKERRY_K_PINS, k->dir);
+	tlv_put_str(&w, SKERRY_K_PINS, k->unmounted ? "unmounted" : k->dir);
 	function(data, bytes, w.used_bytes);
 	device_rows(k, function, data);
 	reason_rows(k, function, data);
@@ -122,6 +111,20 @@ static uint64_t wall_us(uint64_t boot_ns, uint64_t now)
 	       (now - boot_ns) / MICROSECOND_NS;
 }
 
+static void put_address(struct tlv_writer *w, const struct skerry_rule *rule)
+{
+	struct skerry_addr address = { .port = rule->port_low };
+
+	memcpy(address.ip, rule->ip, sizeof(address.ip));
+	tlv_put_addr(w, SKERRY_K_TARGET, &address);
+	tlv_put_u64(w, SKERRY_K_PREFIX_BITS, rule->prefix_bits);
+	if (rule->protocol)
+		tlv_put_str(w, SKERRY_K_PROTOCOL,
+			    rule->protocol == IPPROTO_TCP   ? "tcp"
+			    : rule->protocol == IPPROTO_UDP ? "udp"
+							    : "other");
+}
+
 static void rule_row(const struct kernel *k,
 		     const struct kernel_rule_entry *rule, struct tlv_writer *w)
 {
@@ -133,9 +136,15 @@ static void rule_row(const struct kernel *k,
 	bpf_map_lookup_elem(k->fd[KMAP_DROPS], &rule->id, &drop);
 	tlv_put_u64(w, SKERRY_K_RULE, rule->id);
 	tlv_put(w, SKERRY_K_REFERENCE, rule->value.reference, 16);
-	tlv_put_str(w, SKERRY_K_NODE, peer ? peer->value.node : "");
-	tlv_put_bool(w, SKERRY_K_ALL, !rule->value.peer);
-	tlv_put_str(w, SKERRY_K_SCOPE, "node");
+	tlv_put_str(w, SKERRY_K_SCOPE, scopes[rule->value.scope % 3]);
+	if (kernel_rule_is_address(&rule->value)) {
+		put_address(w, &rule->value);
+	} else {
+		tlv_put_str(w, SKERRY_K_NODE, peer ? peer->value.node : "");
+		tlv_put_bool(w, SKERRY_K_ALL, !rule->value.peer);
+	}
+	tlv_put_u64(w, SKERRY_K_LOSS_PPM, rule->value.loss_ppm);
+	tlv_put_u64(w, SKERRY_K_SEED, rule->value.seed);
 	tlv_put_str(w, SKERRY_K_DIRECTION,
 		    directions[rule->value.direction % 3]);
 	tlv_put_str(w, SKERRY_K_VISIBILITY,
@@ -148,6 +157,12 @@ static void rule_row(const struct kernel *k,
 	tlv_put_u64(w, SKERRY_K_DROPPED_PACKETS, drop.dropped);
 	tlv_put_u64(w, SKERRY_K_DROPPED_BYTES, drop.dropped_bytes);
 	tlv_put_u64(w, SKERRY_K_LEAKED_PACKETS, drop.leaked);
+	tlv_put_u64(w, SKERRY_K_OUT_SEEN, drop.seen - drop.seen_in);
+	tlv_put_u64(w, SKERRY_K_OUT_DROPPED, drop.dropped - drop.dropped_in);
+	tlv_put_u64(w, SKERRY_K_OUT_LEAKED, drop.leaked - drop.leaked_in);
+	tlv_put_u64(w, SKERRY_K_IN_SEEN, drop.seen_in);
+	tlv_put_u64(w, SKERRY_K_IN_DROPPED, drop.dropped_in);
+	tlv_put_u64(w, SKERRY_K_IN_LEAKED, drop.leaked_in);
 	if (!drop.dropped)
 		return;
 	now = kernel_boot_ns();

@@ -11,8 +11,9 @@
 
 #define TIMER_PAUSE_US 500
 #define TIMER_PAUSES 20
+#define LOSS_ALL_PPM 1000000U
 
-static struct kernel_rule_entry *rule_by_handle(const struct kernel *k,
+struct kernel_rule_entry *kernel_rule_by_handle(const struct kernel *k,
 						uint32_t handle)
 {
 	uint32_t i;
@@ -23,16 +24,6 @@ static struct kernel_rule_entry *rule_by_handle(const struct kernel *k,
 			return &k->rules[i];
 	}
 	return NULL;
-}
-
-/* The ledger outlives its rule, until many others have gone after it. */
-void kernel_ledger_retire(struct kernel *k, uint64_t id)
-{
-	uint64_t *slot = &k->ledgers[k->ledger_next++ % SKERRY_LEDGERS_KEPT];
-
-	if (*slot)
-		bpf_map_delete_elem(k->fd[KMAP_DROPS], slot);
-	*slot = id;
 }
 
 /*
@@ -88,8 +79,46 @@ static uint64_t deadline_of(const struct core_cut *cut, uint64_t now_mono_ns,
 	return now + (cut->deadline_ns - now_mono_ns);
 }
 
-static struct kernel_rule_entry *
-adopted_twin(const struct kernel *k, const struct core_cut *cut, uint32_t peer)
+/* What a cut is about; the rest of it may change. */
+static int subject_of(const struct kernel *k, const struct core_cut *cut,
+		      struct skerry_rule *ret_rule)
+{
+	struct skerry_rule rule = { .scope = SCOPE_NODE,
+				    .direction = cut->direction };
+
+	memcpy(rule.reference, cut->reference, sizeof(rule.reference));
+	switch (cut->peer) {
+	case CORE_PEER_EVERYBODY:
+		break;
+	case CORE_PEER_ADDRESS:
+		rule.scope = SCOPE_HOST;
+		rule.prefix_bits = cut->prefix_bits;
+		rule.protocol = cut->protocol;
+		rule.port_low = rule.port_high = cut->address.port;
+		memcpy(rule.ip, cut->address.ip, sizeof(rule.ip));
+		kernel_address_mask(rule.ip, rule.prefix_bits);
+		break;
+	default:
+		rule.peer = kernel_peer_id(k, cut->peer);
+		if (!rule.peer)
+			return -ENOENT;
+	}
+	*ret_rule = rule;
+	return 0;
+}
+
+static bool same_subject(const struct skerry_rule *a,
+			 const struct skerry_rule *b)
+{
+	return a->scope == b->scope && a->peer == b->peer &&
+	       a->direction == b->direction &&
+	       a->prefix_bits == b->prefix_bits && a->protocol == b->protocol &&
+	       a->port_low == b->port_low && !memcmp(a->ip, b->ip, 16) &&
+	       !memcmp(a->reference, b->reference, 16);
+}
+
+static struct kernel_rule_entry *adopted_twin(const struct kernel *k,
+					      const struct skerry_rule *subject)
 {
 	struct kernel_rule_entry *rule;
 	uint32_t i;
@@ -97,28 +126,38 @@ adopted_twin(const struct kernel *k, const struct core_cut *cut, uint32_t peer)
 	for (i = 0; i < k->rule_count; i++) {
 		rule = &k->rules[i];
 		if (!rule->has_handle && rule->wanted && !rule->expired &&
-		    rule->value.peer == peer &&
-		    rule->value.direction == cut->direction &&
-		    memcmp(rule->value.reference, cut->reference, 16) == 0)
+		    same_subject(&rule->value, subject))
 			return rule;
 	}
 	return NULL;
 }
 
-static int rule_new(struct kernel *k, const struct core_cut *cut, uint32_t peer,
+static int peer_fits(const struct kernel *k, uint32_t peer)
+{
+	uint32_t i, same = 0;
+
+	for (i = 0; i < k->rule_count; i++) {
+		if (k->rules[i].wanted && k->rules[i].value.peer == peer &&
+		    !kernel_rule_is_address(&k->rules[i].value))
+			same++;
+	}
+	return same >= SKERRY_RULES_PER_PEER_MAX ? -ENOSPC : 0;
+}
+
+static int rule_new(struct kernel *k, const struct skerry_rule *subject,
 		    struct kernel_rule_entry **ret_rule)
 {
 	struct kernel_rule_entry *rule;
-	uint32_t i, same = 0;
 	int ret;
 
-	for (i = 0; i < k->rule_count; i++) {
-		if (k->rules[i].wanted && k->rules[i].value.peer == peer)
-			same++;
-	}
-	if (same >= SKERRY_RULES_PER_PEER_MAX ||
-	    k->rule_count >= SKERRY_RULES_MAX)
+	if (k->rule_count >= SKERRY_RULES_MAX)
 		return -ENOSPC;
+	ret = kernel_rule_is_address(subject)
+		      ? kernel_address_fits(k, subject->ip,
+					    subject->prefix_bits)
+		      : peer_fits(k, subject->peer);
+	if (ret)
+		return ret;
 	ret = kernel_room((void **)&k->rules, k->rule_count, &k->rule_room,
 			  sizeof(*k->rules));
 	if (ret)
@@ -128,11 +167,30 @@ static int rule_new(struct kernel *k, const struct core_cut *cut, uint32_t peer,
 	rule->id = k->meta->next_rule++;
 	kernel_meta_flush(k);
 	rule->wanted = true;
-	rule->value.peer = peer;
-	rule->value.direction = cut->direction;
-	memcpy(rule->value.reference, cut->reference, 16);
+	rule->value = *subject;
 	*ret_rule = rule;
 	return 0;
+}
+
+/* Whether the kernel can do it, and whether it makes sense. */
+static int check_cut(const struct kernel *k, const struct core_cut *cut)
+{
+	bool address = cut->peer == CORE_PEER_ADDRESS;
+
+	if (cut->direction > DIRECTION_OUT ||
+	    cut->visibility > VISIBILITY_SEVER ||
+	    cut->loss_ppm > LOSS_ALL_PPM || cut->prefix_bits > 128)
+		return -EINVAL;
+	if (cut->channel[0] ||
+	    (cut->loss_ppm && cut->loss_ppm < LOSS_ALL_PPM &&
+	     !k->supported[KERNEL_LOSS]) ||
+	    (cut->visibility == VISIBILITY_REJECT &&
+	     !k->supported[KERNEL_REJECT]) ||
+	    (address && !k->supported[KERNEL_ADDRESS]) ||
+	    (address && cut->visibility == VISIBILITY_SEVER &&
+	     !k->supported[KERNEL_SOCK_DESTROY]))
+		return -EOPNOTSUPP;
+	return kernel_rule_by_handle(k, cut->handle) ? -EEXIST : 0;
 }
 
 int kernel_cut_add(struct kernel *k, const struct core_cut *cut,
@@ -140,26 +198,19 @@ int kernel_cut_add(struct kernel *k, const struct core_cut *cut,
 {
 	uint64_t now = kernel_boot_ns();
 	struct kernel_rule_entry *rule;
-	uint32_t peer = 0;
+	struct skerry_rule subject;
 	int ret;
 
 	if (k->none)
 		return 0;
-	if (cut->channel[0] || (cut->visibility != VISIBILITY_WIRE &&
-				cut->visibility != VISIBILITY_LOCAL))
-		return -EOPNOTSUPP;
-	if (cut->direction > DIRECTION_OUT)
-		return -EINVAL;
-	if (rule_by_handle(k, cut->handle))
-		return -EEXIST;
-	if (cut->peer != CORE_PEER_EVERYBODY) {
-		peer = kernel_peer_id(k, cut->peer);
-		if (!peer)
-			return -ENOENT;
-	}
-	rule = adopted_twin(k, cut, peer);
+	ret = check_cut(k, cut);
+	if (!ret)
+		ret = subject_of(k, cut, &subject);
+	if (ret)
+		return ret;
+	rule = adopted_twin(k, &subject);
 	if (!rule) {
-		ret = rule_new(k, cut, peer, &rule);
+		ret = rule_new(k, &subject, &rule);
 		if (ret)
 			return ret;
 		rule->value.since_ns = now;
@@ -167,9 +218,9 @@ int kernel_cut_add(struct kernel *k, const struct core_cut *cut,
 	rule->has_handle = true;
 	rule->handle = cut->handle;
 	rule->stale = true;
-	rule->value.scope = SCOPE_NODE;
 	rule->value.visibility = cut->visibility;
-	rule->value.loss_ppm = 1000000;
+	rule->value.loss_ppm = cut->loss_ppm ? cut->loss_ppm : LOSS_ALL_PPM;
+	rule->value.seed = cut->seed;
 	rule->value.deadline_ns = deadline_of(cut, now_mono_ns, now);
 	return 0;
 }
@@ -193,7 +244,7 @@ int kernel_cut_del(struct kernel *k, uint32_t handle)
 
 	if (k->none)
 		return 0;
-	rule = rule_by_handle(k, handle);
+	rule = kernel_rule_by_handle(k, handle);
 	if (!rule)
 		return -ENOENT;
 	rule->wanted = false;
@@ -255,7 +306,7 @@ int kernel_prepare(struct kernel *k)
 {
 	const struct kernel_rule_entry **list = NULL;
 	struct kernel_rule_entry *rule;
-	uint32_t i, count = 0;
+	uint32_t i, count = 0, active = 0;
 	int ret = 0;
 
 	if (k->none)
@@ -273,53 +324,84 @@ int kernel_prepare(struct kernel *k)
 			continue;
 		if (!rule->written || rule->stale)
 			ret = kernel_rule_write(k, rule);
-		list[count++] = rule;
+		active++;
+		if (!kernel_rule_is_address(&rule->value))
+			list[count++] = rule;
 	}
 	if (ret)
 		goto out;
 	qsort(list, count, sizeof(*list), compare_peers);
 	ret = fill_idle(k, list, count);
+	if (!ret)
+		ret = kernel_address_prepare(k);
 	if (ret)
 		goto out;
 	/* Before the swap, so that the first packet after it is judged. */
-	if (count > k->meta->active_rules)
-		set_active(k, count);
+	if (k->cidr_swap && k->cidr_entries > k->meta->cidr_rules)
+		skerry_store_release(&k->meta->cidr_rules, k->cidr_entries);
+	if (active > k->meta->active_rules)
+		set_active(k, active);
+	kernel_meta_flush(k);
+	k->swapped = k->cidr_swapped = false;
 	k->swapping = true;
 out:
 	free(list);
 	return ret;
 }
 
-int kernel_swap(struct kernel *k)
+/* The system call waits until no program runs with the old map. */
+static int swap_in(const struct kernel *k, enum kernel_map outer,
+		   enum kernel_map inner)
 {
 	uint32_t zero = 0;
 
+	return bpf_map_update_elem(k->fd[outer], &zero, &k->fd[inner], BPF_ANY);
+}
+
+int kernel_swap(struct kernel *k)
+{
+	int ret = 0;
+
 	if (k->none)
 		return 0;
-	/* The system call waits until no program runs with the old one. */
-	return bpf_map_update_elem(k->fd[KMAP_GEN], &zero,
-				   &k->fd[KMAP_GEN0 + k->idle], BPF_ANY);
+	if (k->cidr_swap) {
+		ret = swap_in(k, KMAP_CIDR, KMAP_CIDR0 + k->cidr_idle);
+		k->cidr_swapped = !ret;
+	}
+	if (!ret) {
+		ret = swap_in(k, KMAP_GEN, KMAP_GEN0 + k->idle);
+		k->swapped = !ret;
+	}
+	return ret;
 }
 
 void kernel_settled(struct kernel *k, int error)
 {
+	struct kernel_rule_entry *rule;
 	uint32_t i;
 
 	if (k->none)
 		return;
 	k->swapping = false;
-	if (!error) {
+	if (k->swapped) {
 		skerry_store_release(&k->meta->generation, k->idle);
 		k->idle = !k->idle;
-		for (i = 0; i < k->rule_count; i++)
-			k->rules[i].listed = k->rules[i].next;
+	}
+	if (k->cidr_swapped) {
+		skerry_store_release(&k->meta->cidr_rules, k->cidr_entries);
+		k->cidr_idle = !k->cidr_idle;
 	}
 	for (i = 0; i < k->rule_count;) {
-		if (!k->rules[i].wanted && !k->rules[i].listed)
-			rule_remove(k, &k->rules[i]);
+		rule = &k->rules[i];
+		if (kernel_rule_is_address(&rule->value) ? k->cidr_swapped
+							 : k->swapped)
+			rule->listed = rule->next;
+		if (!rule->wanted && !rule->listed)
+			rule_remove(k, rule);
 		else
 			i++;
 	}
+	k->swapped = k->cidr_swapped = false;
 	set_active(k, count_listed(k));
 }
 
@@ -365,23 +447,4 @@ void kernel_rules_revive(struct kernel *k)
 		    bpf_map_lookup_elem(k->fd[KMAP_RULES], &rule->id, &value))
 			kernel_rule_write(k, rule);
 	}
-}
-
-int kernel_drops(const struct kernel *k, uint32_t handle,
-		 struct skerry_drop *ret_drop)
-{
-	struct kernel_rule_entry *rule;
-	struct skerry_drop drop;
-	int ret;
-
-	if (k->none)
-		return -ENOENT;
-	rule = rule_by_handle(k, handle);
-	if (!rule || !rule->written)
-		return -ENOENT;
-	ret = bpf_map_lookup_elem(k->fd[KMAP_DROPS], &rule->id, &drop);
-	if (ret)
-		return ret;
-	*ret_drop = drop;
-	return 0;
 }

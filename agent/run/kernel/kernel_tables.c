@@ -19,6 +19,7 @@ static const struct {
 	{ "rules", KMAP_RULES }, { "drops", KMAP_DROPS },
 	{ "fast", KMAP_FAST },	 { "exempt", KMAP_EXEMPT },
 	{ "devs", KMAP_DEVS },	 { "reasons", KMAP_REASONS },
+	{ "open", KMAP_OPEN },
 };
 
 static int pin_table(struct kernel *k, struct bpf_object *object,

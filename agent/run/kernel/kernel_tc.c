@@ -18,12 +18,12 @@
  * another kind or protocol. */
 #define PRIORITIES_MAX 8
 
-static uint32_t handle_of(const struct kernel *k)
+uint32_t kernel_tc_handle(const char *node_dir)
 {
 	uint32_t digest = 2166136261U; /* FNV-1a */
 	const char *c;
 
-	for (c = k->node_dir; *c; c++)
+	for (c = node_dir; *c; c++)
 		digest = (digest ^ (uint8_t)*c) * 16777619U;
 	return digest ? digest : 1;
 }
@@ -43,7 +43,7 @@ static void opts_init(struct bpf_tc_opts *opts, const struct kernel *k,
 {
 	memset(opts, 0, sizeof(*opts));
 	opts->sz = sizeof(*opts);
-	opts->handle = handle_of(k);
+	opts->handle = k->tc_handle;
 	opts->priority = priority;
 }
 

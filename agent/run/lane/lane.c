@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/pkt_sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -177,6 +178,7 @@ struct lane *lane_new(struct agent *agent, uint64_t id, bool accepted,
 	lane->id = id;
 	lane->accepted = accepted;
 	lane->fd = -1;
+	lane->level = LANE_LEVEL_CONTROL;
 	if (lane_buffers_open(lane)) {
 		free(lane);
 		return NULL;
@@ -274,16 +276,14 @@ static void close_socket(struct lane *lane)
 	lane->fd = -1;
 }
 
-static void remove_dirty(struct lane *lane)
+static void flush_all(struct lane *lane)
 {
-	struct lane **at = &lane->agent->lanes.dirty;
+	size_t used;
 
-	if (!lane->dirty)
-		return;
-	while (*at != lane)
-		at = &(*at)->dirty_next;
-	*at = lane->dirty_next;
-	lane->dirty = false;
+	do {
+		used = lane_queue_used(&lane->queue);
+		lane_flush(lane);
+	} while (lane_queue_used(&lane->queue) < used && lane->writable);
 }
 
 bool lanes_settle(struct agent *agent)
@@ -298,8 +298,8 @@ bool lanes_settle(struct agent *agent)
 
 		/* A last REFUSE or ERROR, if the socket takes it. */
 		if (!lane->abort && lane->fd >= 0)
-			lane_flush(lane);
-		remove_dirty(lane);
+			flush_all(lane);
+		lane_unlist(lane);
 		close_socket(lane);
 		driver_lane_ended(lane);
 		lane_free(lane);
@@ -329,6 +329,26 @@ void lane_admit(struct agent *agent, uint64_t id, struct core_bytes details)
 		lane_end(lane, LANE_END_PROTOCOL, err, 0,
 			 "admitted too early or too late");
 	lane_mark_dirty(lane);
+}
+
+/* The kernel's queues on the way, too, may know urgent from not. */
+void lane_routed(struct lane *lane)
+{
+	const struct core_channel *channel =
+		&lane->agent->settings.channels[lane->channel];
+	uint8_t level = lane->channel ? channel->priority : LANE_LEVEL_CONTROL;
+	int priority = level ? TC_PRIO_INTERACTIVE : TC_PRIO_BESTEFFORT;
+	bool dirty = lane->dirty;
+
+	if (level > LANE_LEVEL_CONTROL)
+		level = LANE_LEVEL_CONTROL;
+	lane_unlist(lane);
+	lane->level = level;
+	if (dirty)
+		lane_mark_dirty(lane);
+	if (lane->fd >= 0)
+		setsockopt(lane->fd, SOL_SOCKET, SO_PRIORITY, &priority,
+			   sizeof(priority));
 }
 
 void lane_refuse(struct agent *agent, uint64_t id, int error, const char *text)
@@ -386,6 +406,8 @@ void lane_send(struct agent *agent, uint64_t id, uint8_t type,
 		log_text(CORE_LOG_DEBUG, "frame_not_sent",
 			 "type %#x on lane %llu: %s", type,
 			 (unsigned long long)id, strerror(-err));
+	else
+		lane_count_held(lane, payload.size_bytes);
 	lane_mark_dirty(lane);
 }
 

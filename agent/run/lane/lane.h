@@ -30,11 +30,13 @@ struct lane {
 	struct agent *agent;
 	struct lane *hash_next;
 	struct lane *next, *prev;
-	struct lane *dirty_next, *ended_next;
+	struct lane *dirty_next, *readable_next, *ended_next;
 	uint64_t id;
 	enum lane_state state;
 	bool accepted;
-	bool dirty; /* in the list of lanes to write */
+	bool dirty; /* in a list of lanes to write */
+	bool readable; /* in a list of lanes to read */
+	uint8_t level; /* which of these lists: more is more urgent */
 	bool writable; /* the socket took all it was given last time */
 	bool blocked; /* EV_LANE_BLOCKED was given */
 	bool proving; /* the peer has not proved itself yet */
@@ -78,6 +80,9 @@ struct lane {
 };
 
 #define LANES_HASH 1024U
+/* Priorities of channels, and above them all membership and handshakes. */
+#define LANE_LEVELS 9U
+#define LANE_LEVEL_CONTROL 8U
 #define LANES_LISTEN_MAX SKERRY_ADDRS_MAX
 
 struct lanes_listener {
@@ -89,7 +94,9 @@ struct lanes_listener {
 struct lanes {
 	struct lane *hash[LANES_HASH];
 	struct lane *first; /* all of them */
-	struct lane *dirty;
+	struct lane *dirty_levels[LANE_LEVELS];
+	struct lane *readable_levels[LANE_LEVELS];
+	uint32_t dirty; /* how many are */
 	struct lane *ended;
 	struct lane *last_found;
 	uint32_t count, proving;
@@ -134,13 +141,21 @@ void lanes_cuts_changed(struct agent *agent);
 /* The node ends: every lane is drained, which takes 2 s at most. */
 void lanes_drain(struct agent *agent);
 
+/* OP_ROUTE said what it carries: so urgent it is from here on. */
+void lane_routed(struct lane *lane);
+
 /* lane_io.c */
 void lane_poll_open(struct lane *lane);
 void lane_poll_close(struct lane *lane);
 /* Poll for what this lane waits for now. */
 void lane_interest(struct lane *lane);
 void lane_mark_dirty(struct lane *lane);
-void lane_read(struct lane *lane);
+/* A frame was queued: into the ledger of the cuts that hold it back. */
+void lane_count_held(struct lane *lane, size_t size_bytes);
+/* Those that have something, the most urgent first; some of each. */
+void lanes_read(struct agent *agent);
+/* Take it out of both lists. */
+void lane_unlist(struct lane *lane);
 /* A frame of the data plane: -ENOBUFS, -ENOTCONN. A large payload goes to
  * the socket from where it lies. */
 int lane_write(struct lane *lane, const struct skerry_frame *frame,

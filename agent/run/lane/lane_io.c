@@ -13,8 +13,10 @@
 #include "lane.h"
 
 #define RX_BYTES (256U << 10)
-/* Read from one lane before the others have their turn. */
-#define READ_BUDGET_BYTES (256U << 10)
+/* Read from one lane, and written to one, before the others have their
+ * turn: some tens of microseconds of copying. */
+#define READ_TURN_BYTES (64U << 10)
+#define WRITE_TURN_BYTES (128U << 10)
 /* From here on a copy costs more than a system call of its own. */
 #define DIRECT_BYTES (16U << 10)
 /* Memory an idle lane may go on holding. */
@@ -65,6 +67,17 @@ struct lane_poll {
 	struct lane *lane;
 };
 
+static void mark_readable(struct lane *lane)
+{
+	struct lane **list = &lane->agent->lanes.readable_levels[lane->level];
+
+	if (lane->readable)
+		return;
+	lane->readable = true;
+	lane->readable_next = *list;
+	*list = lane;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct lane *lane = ((struct lane_poll *)poll)->lane;
@@ -81,7 +94,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		lane_mark_dirty(lane);
 	}
 	if (events & UV_READABLE)
-		lane_read(lane);
+		mark_readable(lane);
 	lane_interest(lane);
 }
 
@@ -125,6 +138,18 @@ static bool held(const struct lane *lane, enum cut_way way)
 		return cuts_hold(lane->agent, lane->peer, way,
 				 lane_channel_name(lane));
 	return cuts_hold_address(lane->agent, &lane->remote, way);
+}
+
+void lane_count_held(struct lane *lane, size_t size_bytes)
+{
+	if (!held(lane, CUT_TO_PEER))
+		return;
+	if (lane->routed)
+		cuts_held(lane->agent, lane->peer, CUT_TO_PEER,
+			  lane_channel_name(lane), size_bytes);
+	else
+		cuts_held_address(lane->agent, &lane->remote, CUT_TO_PEER,
+				  size_bytes);
 }
 
 void lane_interest(struct lane *lane)
@@ -205,15 +230,17 @@ static size_t make_room(struct lane *lane)
 	return RX_BYTES - lane->rx_end;
 }
 
-void lane_read(struct lane *lane)
+static void read_some(struct lane *lane)
 {
-	size_t budget = READ_BUDGET_BYTES;
+	size_t budget = READ_TURN_BYTES;
 	size_t room;
 	ssize_t got;
 
 	lane->agent->now_ns = agent_now_ns();
 	while (lane->state == LANE_CONNECTED) {
 		room = make_room(lane);
+		if (room > budget)
+			room = budget;
 		got = recv(lane->fd, lane->rx + lane->rx_end, room, 0);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -238,15 +265,59 @@ void lane_read(struct lane *lane)
 		lane_mark_dirty(lane);
 }
 
+void lanes_read(struct agent *agent)
+{
+	struct lane *lane, **list;
+	int level;
+
+	for (level = LANE_LEVELS - 1; level >= 0; level--) {
+		list = &agent->lanes.readable_levels[level];
+		while (*list) {
+			lane = *list;
+			*list = lane->readable_next;
+			lane->readable = false;
+			if (lane->state != LANE_CONNECTED ||
+			    held(lane, CUT_FROM_PEER))
+				continue;
+			read_some(lane);
+			lane_interest(lane);
+		}
+	}
+}
+
+static void remove_from(struct lane **at, struct lane *lane, bool dirty)
+{
+	while (*at && *at != lane)
+		at = dirty ? &(*at)->dirty_next : &(*at)->readable_next;
+	if (*at)
+		*at = dirty ? lane->dirty_next : lane->readable_next;
+}
+
+void lane_unlist(struct lane *lane)
+{
+	struct lanes *lanes = &lane->agent->lanes;
+
+	if (lane->dirty) {
+		remove_from(&lanes->dirty_levels[lane->level], lane, true);
+		lanes->dirty--;
+	}
+	if (lane->readable)
+		remove_from(&lanes->readable_levels[lane->level], lane, false);
+	lane->dirty = lane->readable = false;
+}
+
 /* ---- writing ------------------------------------------------------------------- */
 
 void lane_mark_dirty(struct lane *lane)
 {
+	struct lanes *lanes = &lane->agent->lanes;
+
 	if (lane->dirty)
 		return;
 	lane->dirty = true;
-	lane->dirty_next = lane->agent->lanes.dirty;
-	lane->agent->lanes.dirty = lane;
+	lane->dirty_next = lanes->dirty_levels[lane->level];
+	lanes->dirty_levels[lane->level] = lane;
+	lanes->dirty++;
 }
 
 /* Bytes taken, 0 when the socket is full, or -errno. */
@@ -314,11 +385,14 @@ void lane_flush(struct lane *lane)
 	count = lane_queue_peek(&lane->queue, pieces);
 	if (!count)
 		return;
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && wanted < WRITE_TURN_BYTES; i++) {
 		iov[i].iov_base = (void *)pieces[i].data;
 		iov[i].iov_len = pieces[i].size_bytes;
-		wanted += pieces[i].size_bytes;
+		if (iov[i].iov_len > WRITE_TURN_BYTES - wanted)
+			iov[i].iov_len = WRITE_TURN_BYTES - wanted;
+		wanted += iov[i].iov_len;
 	}
+	count = i;
 	if (lane->queue.tail > lane->queue_touched)
 		lane->queue_touched = lane->queue.tail;
 	sent = write_pieces(lane, iov, count);
@@ -330,6 +404,7 @@ void lane_flush(struct lane *lane)
 	if (!sent)
 		return;
 	lane_queue_consume(&lane->queue, (size_t)sent);
+	lanefsm_room(lane->fsm);
 	if (lane->state == LANE_CONNECTED)
 		driver_lane_drained_some(lane);
 }
@@ -343,24 +418,38 @@ static void close_when_drained(struct lane *lane)
 		lane_end(lane, LANE_END_DRAINED, 0, 0, "drained");
 }
 
+static void flush_one(struct lane *lane)
+{
+	if (lane->state != LANE_CONNECTED)
+		return;
+	if (lane->writable)
+		lane_flush(lane);
+	if (lane->state != LANE_CONNECTED)
+		return;
+	tell_fill(lane);
+	close_when_drained(lane);
+	lane_interest(lane);
+	/* Its turn was over before its queue was. */
+	if (lane->writable && lane_queue_used(&lane->queue) &&
+	    !held(lane, CUT_TO_PEER))
+		lane_mark_dirty(lane);
+}
+
 void lanes_flush(struct agent *agent)
 {
-	struct lane *lane = agent->lanes.dirty;
-	struct lane *next;
+	struct lanes *lanes = &agent->lanes;
+	struct lane *lane, *next;
+	int level;
 
-	agent->lanes.dirty = NULL;
-	for (; lane; lane = next) {
-		next = lane->dirty_next;
-		lane->dirty = false;
-		if (lane->state != LANE_CONNECTED)
-			continue;
-		if (lane->writable)
-			lane_flush(lane);
-		if (lane->state != LANE_CONNECTED)
-			continue;
-		tell_fill(lane);
-		close_when_drained(lane);
-		lane_interest(lane);
+	for (level = LANE_LEVELS - 1; level >= 0; level--) {
+		lane = lanes->dirty_levels[level];
+		lanes->dirty_levels[level] = NULL;
+		for (; lane; lane = next) {
+			next = lane->dirty_next;
+			lane->dirty = false;
+			lanes->dirty--;
+			flush_one(lane);
+		}
 	}
 }
 
@@ -425,7 +514,9 @@ int lane_write(struct lane *lane, const struct skerry_frame *frame,
 		return write_directly(lane, &header, extensions, payload);
 	}
 	err = lanefsm_send(lane->fsm, frame, extensions, payload);
-	if (!err)
+	if (!err) {
+		lane_count_held(lane, payload.size_bytes);
 		lane_mark_dirty(lane);
+	}
 	return err;
 }

@@ -96,12 +96,19 @@ static void program_free(struct program *program)
 			program->agent->programs.fast_sockets--;
 		if (!program->channels[i])
 			continue;
+		program->agent->programs.casts_dropped[i] +=
+			program_channel_casts(program->channels[i]);
 		shm_close(&program->channels[i]->shm);
 		free(program->channels[i]);
 	}
 	shm_close(&program->control);
 	free(program->waiting);
 	free(program);
+}
+
+uint64_t program_channel_casts(const struct program_channel *channel)
+{
+	return skerry_load_relaxed(&channel->shm.map->casts_dropped);
 }
 
 static void let_go(struct program *program)

@@ -79,6 +79,7 @@ struct programs {
 	char path[512]; /* of the directory */
 	int directory;
 	uint64_t detached; /* for what they wrote */
+	uint64_t casts_dropped[SKERRY_CHANNELS_MAX]; /* of those that went */
 	/* A FLOW_OPEN under way, whose slot is not known yet. */
 	const struct program_slot *opening;
 	uint32_t opening_program, opening_correlation;
@@ -99,6 +100,8 @@ void programs_publish(struct agent *agent);
  * memory. */
 struct program_channel *program_channel(struct program *program,
 					uint32_t channel);
+/* The casts that its library says it has dropped there. */
+uint64_t program_channel_casts(const struct program_channel *channel);
 
 /* ---- program_control.c ------------------------------------------------ */
 
@@ -141,6 +144,11 @@ bool programs_sleep(struct agent *agent);
 void programs_awake(struct agent *agent);
 
 /* ---- program_command.c, program_rows.c -------------------------------- */
+
+/* '#' and its instance in hex: the endpoint every program has. */
+#define PROGRAM_OWN_BYTES 34U
+void program_own_endpoint(const struct program *program,
+			  char ret_name[PROGRAM_OWN_BYTES]);
 
 void program_command(struct program *program,
 		     const struct ringbuf_record *record);

@@ -213,6 +213,26 @@ static int make_rings(struct program *program)
 	return program->wake_poll ? 0 : -ENOMEM;
 }
 
+/*
+ * The endpoint every program has. One that attaches again asks for it itself,
+ * when it has said how far its inflows have come: flows that lead there may
+ * be waiting for it.
+ */
+static int give_endpoint(struct program *program, uint32_t flags)
+{
+	struct agent *agent = program->agent;
+	char name[PROGRAM_OWN_BYTES];
+	int err;
+
+	if (flags & SKERRY_ATTACH_AGAIN)
+		return 0;
+	program_own_endpoint(program, name);
+	err = flow_endpoint(agent->flows, program->number, name, agent->now_ns);
+	if (err)
+		flow_program_gone(agent->flows, program->number, agent->now_ns);
+	return err;
+}
+
 static void attach(struct program *program, struct skerry_attach *hello)
 {
 	struct agent *agent = program->agent;
@@ -238,6 +258,12 @@ static void attach(struct program *program, struct skerry_attach *hello)
 	if (!err)
 		err = flow_program(agent->flows, program->number,
 				   program->instance);
+	if (!err) {
+		flow_program_owner(agent->flows, program->number, program->uid);
+		flow_program_receives(agent->flows, program->number,
+				      (uint32_t)hello->features);
+		err = give_endpoint(program, hello->flags);
+	}
 	if (err) {
 		snprintf(text, sizeof(text), "no room for this program: %s",
 			 strerror(-err));
@@ -309,46 +335,139 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 
 /* ---- the door ------------------------------------------------------------------ */
 
-static void turn_away(struct agent *agent, int fd)
+static void turn_away(struct program *program)
 {
-	struct program program = { .agent = agent, .socket = fd };
-	char text[64];
+	char text[96];
 
-	snprintf(text, sizeof(text), "%u programs are attached already",
-		 SKERRY_PROGRAMS_MAX);
-	reply(&program, -ENOSPC, text);
-	close(fd);
+	snprintf(text, sizeof(text),
+		 "%u programs are attached already; end one of them",
+		 program->agent->programs.count);
+	reply(program, -ENOSPC, text);
+	close(program->socket);
+}
+
+static bool is_silent(const struct program *program)
+{
+	return program && !program->attached && !program->doomed;
+}
+
+/*
+ * Who has said nothing for longest and may be sent away for the newcomer;
+ * NULL. An administrator gives way to none but another.
+ */
+static struct program *oldest_silent(const struct agent *agent,
+				     const struct program *newcomer,
+				     bool same_user)
+{
+	struct program *oldest = NULL;
+	uint32_t i;
+
+	for (i = 1; i <= SKERRY_PROGRAMS_MAX; i++) {
+		struct program *program = agent->programs.list[i];
+
+		if (!is_silent(program) ||
+		    (program->admin && !newcomer->admin) ||
+		    (same_user && program->uid != newcomer->uid))
+			continue;
+		if (!oldest || program->deadline_ns < oldest->deadline_ns)
+			oldest = program;
+	}
+	return oldest;
+}
+
+static uint32_t count_silent(const struct agent *agent, uint32_t uid)
+{
+	uint32_t count = 0, i;
+
+	for (i = 1; i <= SKERRY_PROGRAMS_MAX; i++) {
+		const struct program *program = agent->programs.list[i];
+
+		count += is_silent(program) && program->uid == uid;
+	}
+	return count;
+}
+
+static bool has_place(const struct agent *agent, bool admin)
+{
+	const struct programs *programs = &agent->programs;
+	uint32_t others = 0, i;
+
+	if (programs->count >= SKERRY_PROGRAMS_MAX)
+		return false;
+	for (i = 1; i <= SKERRY_PROGRAMS_MAX; i++)
+		others += programs->list[i] && !programs->list[i]->admin;
+	return admin ||
+	       others < SKERRY_PROGRAMS_MAX - SKERRY_PROGRAMS_FOR_ADMINS;
+}
+
+/* What it has said by now is heard first: then it stays. */
+static void send_away(struct agent *agent, struct program *program)
+{
+	hear(program);
+	if (is_silent(program))
+		program_doom(program, 0, "says nothing, and others wait");
+	programs_settle(agent);
+}
+
+/* See limits.h, "Programs on one node". */
+static bool make_place(struct agent *agent, const struct program *newcomer)
+{
+	struct program *old;
+	int i;
+
+	for (i = 0; i <= (int)SKERRY_PROGRAMS_MAX; i++) {
+		if (!newcomer->admin && count_silent(agent, newcomer->uid) >=
+						SKERRY_SILENT_PER_USER_MAX)
+			old = oldest_silent(agent, newcomer, true);
+		else if (has_place(agent, newcomer->admin))
+			return true;
+		else
+			old = oldest_silent(agent, newcomer, false);
+		if (!old)
+			return false;
+		send_away(agent, old);
+	}
+	return false;
+}
+
+static void enlist(struct program *program)
+{
+	struct programs *programs = &program->agent->programs;
+	uint32_t number = 1;
+
+	while (programs->list[number])
+		number++;
+	program->number = number;
+	programs->list[number] = program;
+	programs->count++;
 }
 
 static void welcome(struct agent *agent, int fd)
 {
-	struct programs *programs = &agent->programs;
-	struct program *program;
-	uint32_t number;
+	struct program *program = calloc(1, sizeof(*program));
 
-	for (number = 1; number <= SKERRY_PROGRAMS_MAX; number++) {
-		if (!programs->list[number])
-			break;
-	}
-	if (number > SKERRY_PROGRAMS_MAX) {
-		turn_away(agent, fd);
-		return;
-	}
-	program = calloc(1, sizeof(*program));
 	if (!program) {
 		close(fd);
 		return;
 	}
 	program->agent = agent;
-	program->number = number;
 	program->socket = fd;
 	program->wake_agent = -1;
 	program->wake_program = -1;
 	program->deadline_ns = agent_now_ns() + ATTACH_NS;
-	programs->list[number] = program;
-	programs->count++;
+	if (look_at_peer(program)) {
+		close(fd);
+		free(program);
+		return;
+	}
+	if (!make_place(agent, program)) {
+		turn_away(program);
+		free(program);
+		return;
+	}
+	enlist(program);
 	program->socket_poll = poll_open(program, fd, on_socket);
-	if (!program->socket_poll || look_at_peer(program))
+	if (!program->socket_poll)
 		program_doom(program, 0, "cannot be polled");
 }
 

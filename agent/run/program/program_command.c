@@ -10,6 +10,7 @@
 #include "core/codec.h"
 #include "run/agent.h"
 #include "run/driver.h"
+#include "run/guard.h"
 #include "program.h"
 
 #define COMMAND_MAX_BYTES CORE_OP_BYTES_MAX
@@ -46,6 +47,27 @@ static bool endpoint_valid(const char *endpoint)
 	return endpoint[0] && strlen(endpoint) <= SKERRY_ENDPOINT_MAX_BYTES;
 }
 
+void program_own_endpoint(const struct program *program,
+			  char ret_name[PROGRAM_OWN_BYTES])
+{
+	uint32_t i;
+
+	ret_name[0] = '#';
+	for (i = 0; i < sizeof(program->instance); i++)
+		snprintf(ret_name + 1 + 2 * i, 3, "%02x", program->instance[i]);
+}
+
+/* Its own is there from the start, or was asked for again. */
+static bool may_own(const struct request *r, const char *endpoint)
+{
+	char own[PROGRAM_OWN_BYTES];
+
+	if (endpoint[0] != '#')
+		return true;
+	program_own_endpoint(r->program, own);
+	return r->command == SKERRY_CMD_REGISTER && !strcmp(endpoint, own);
+}
+
 static void do_register(const struct request *r)
 {
 	char endpoint[SKERRY_ENDPOINT_MAX_BYTES + 1] = "";
@@ -55,6 +77,11 @@ static void do_register(const struct request *r)
 	if (find_str(r, SKERRY_K_ENDPOINT, endpoint, sizeof(endpoint)) ||
 	    !endpoint_valid(endpoint)) {
 		answer(r, -EINVAL, "an endpoint is 1 to 127 bytes");
+		return;
+	}
+	if (!may_own(r, endpoint)) {
+		answer(r, -EINVAL,
+		       "names that begin with # are the agent's to give");
 		return;
 	}
 	/* The manager's endpoint is the administrator's. */
@@ -77,6 +104,12 @@ static void do_register(const struct request *r)
 	else if (err == -ENOENT)
 		snprintf(text, sizeof(text),
 			 "%s: not an endpoint of this program", endpoint);
+	else if (err == -ENOSPC)
+		snprintf(text, sizeof(text),
+			 "%s: no more endpoints: %u a program, %u a user, %u "
+			 "a node",
+			 endpoint, SKERRY_ENDPOINTS_PER_PROGRAM_MAX,
+			 SKERRY_ENDPOINTS_PER_USER_MAX, SKERRY_ENDPOINTS_MAX);
 	else if (err)
 		snprintf(text, sizeof(text), "%s: %s", endpoint,
 			 strerror(-err));
@@ -152,6 +185,34 @@ static int find_peer(const struct request *r, uint32_t *ret_peer)
 	return 0;
 }
 
+/* What only some flows have: a monitor's mark, another node's name. */
+static int find_special(const struct request *r, struct flow_open *open,
+			char source[SKERRY_NAME_MAX_BYTES + 1])
+{
+	uint64_t monitor = find_u64(r, SKERRY_K_MONITOR, 0);
+	int err =
+		find_str(r, SKERRY_K_SOURCE, source, SKERRY_NAME_MAX_BYTES + 1);
+
+	open->monitor = monitor != 0;
+	open->monitored = monitor > 1;
+	if (err == -ENOENT)
+		return 0;
+	if (err || !skerry_name_valid(source) || open->peer != FLOW_PEER_SELF) {
+		answer(r, -EINVAL,
+		       "source is the name of a node, and goes "
+		       "with messages to this one");
+		return -EINVAL;
+	}
+	if (!r->program->admin) {
+		answer(r, -EACCES,
+		       "messages in another node's name are for "
+		       "administrators");
+		return -EACCES;
+	}
+	open->source = source;
+	return 0;
+}
+
 /* The sender's own socket, on a fast channel. */
 static int fast_source(const struct request *r, struct flow_open *open)
 {
@@ -183,6 +244,7 @@ static void do_flow_open(const struct request *r)
 {
 	struct agent *agent = r->program->agent;
 	char endpoint[SKERRY_ENDPOINT_MAX_BYTES + 1] = "";
+	char source[SKERRY_NAME_MAX_BYTES + 1] = "";
 	struct program_slot opening = { 0 };
 	struct tlv_reader field;
 	struct flow_open open = { .program = r->program->number,
@@ -198,6 +260,8 @@ static void do_flow_open(const struct request *r)
 		answer(r, -EINVAL, "an endpoint is 1 to 127 bytes");
 		return;
 	}
+	if (find_special(r, &open, source))
+		return;
 	open.endpoint = endpoint;
 	open.channel = (uint8_t)channel;
 	open.datagram = agent->settings.channels[channel].datagram;
@@ -206,6 +270,8 @@ static void do_flow_open(const struct request *r)
 	if (tlv_find(r->tlvs.data, r->tlvs.size_bytes, SKERRY_K_PARTITION_KEY,
 		     &field))
 		open.keyed = !tlv_u64(&field, &open.partition_key);
+	open.any_lane = tlv_find_bool(r->tlvs.data, r->tlvs.size_bytes,
+				      SKERRY_K_ANY_LANE);
 	if (open.datagram && fast_source(r, &open))
 		return;
 	if (!open.datagram && !program_channel(r->program, open.channel)) {
@@ -267,7 +333,7 @@ static void do_data_query(const struct request *r)
 		return;
 	snprintf(text, sizeof(text),
 		 "%s: no such table; there are connections, endpoints, "
-		 "channels, programs, kernel, rules, limits",
+		 "channels, programs, kernel, rules, limits, discovery",
 		 query);
 	answer(r, err, text);
 }
@@ -285,6 +351,8 @@ static void to_core(const struct request *r)
 			     .admin = program->admin,
 			     .uid = program->uid,
 			     .pid = program->pid,
+			     .name = program->name,
+			     .guards = guard_look(r->command, r->tlvs),
 			     .tlvs = r->tlvs },
 	};
 	int err = driver_event(program->agent, &event);
@@ -315,7 +383,7 @@ static void sort(const struct request *r)
 	case SKERRY_CMD_DATA_QUERY:
 		do_data_query(r);
 		break;
-	case SKERRY_CMD_JOIN ... SKERRY_CMD_FOLLOW:
+	case SKERRY_CMD_JOIN ... SKERRY_CMD_REGISTER - 1:
 		to_core(r);
 		break;
 	default:

@@ -170,6 +170,8 @@ static int send_fd(int socket, const void *data, size_t size_bytes, int fd)
 int program_offer(struct program *program, uint32_t kind, uint32_t channel,
 		  uint32_t mapping_bytes, int fd)
 {
+	const struct core_channel *options =
+		&program->agent->settings.channels[channel];
 	struct skerry_frame record = { .type = SKERRY_REC_OFFER };
 	struct skerry_offer offer = { .magic = SKERRY_RING_MAGIC,
 				      .kind = kind,
@@ -177,8 +179,11 @@ int program_offer(struct program *program, uint32_t kind, uint32_t channel,
 				      .mapping_bytes = mapping_bytes };
 	int err;
 
-	memcpy(offer.name, program->agent->settings.channels[channel].name,
-	       sizeof(offer.name));
+	memcpy(offer.name, options->name, sizeof(offer.name));
+	if (options->monotonic)
+		offer.flags |= SKERRY_CHANNEL_MONOTONIC;
+	if (options->compression)
+		offer.flags |= SKERRY_CHANNEL_COMPRESSION;
 	err = send_fd(program->socket, &offer, sizeof(offer), fd);
 	if (err)
 		return err;

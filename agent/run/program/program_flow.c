@@ -41,6 +41,9 @@ static void flow_slot(void *data, uint32_t number, uint32_t index,
 	skerry_store_relaxed(&slot->state, value->state);
 	skerry_store_relaxed(&slot->error, slot_error(data, own, value->error));
 	skerry_store_relaxed(&slot->lane, value->lane);
+	skerry_store_relaxed(&slot->lanes, value->lanes);
+	skerry_store_relaxed(&slot->receives, value->receives);
+	skerry_store_relaxed(&slot->arrived, value->arrived);
 	skerry_store_relaxed(&slot->base, value->base);
 	skerry_store_relaxed(&slot->expected, value->expected);
 	skerry_store_relaxed(&slot->large, value->large);

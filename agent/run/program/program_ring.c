@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 /*
  * program_ring.c - reading what programs write. Each ring has its turn, by
- * deficit round robin; a ring is given back once for each turn.
+ * deficit round robin; a ring is given back once for each turn. The rings of
+ * channels with a higher priority have theirs first, and once more after
+ * each turn of a lower one: so those wait for one turn at most, and still
+ * cannot keep the lower ones from theirs.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +15,7 @@
 #include "skerry/barrier.h"
 
 /* What one ring may take in a round. */
-#define QUANTUM_BYTES (128 << 10)
+#define QUANTUM_BYTES (64 << 10)
 /* Commands of one program in a round. */
 #define COMMANDS_MAX 64
 /* Extensions of a record, and payloads of all but DATA, are read from a
@@ -192,15 +195,89 @@ static bool has_work(const struct program *program)
 	return false;
 }
 
-static void serve(struct program *program)
+/* ---- turns ---------------------------------------------------------------------- */
+
+struct ring_turn {
+	struct program *program;
+	struct program_channel *channel;
+};
+
+/* Every ring of a program that is looked at in this round, by level. */
+static struct {
+	struct ring_turn turns[SKERRY_PROGRAMS_MAX * SKERRY_CHANNELS_MAX];
+	uint32_t count;
+	uint8_t levels; /* bit for each that has a ring */
+} round_now;
+
+static uint8_t level_of(const struct ring_turn *turn)
+{
+	const struct core_channel *channels =
+		turn->program->agent->settings.channels;
+
+	return channels[turn->channel->index].priority & 7;
+}
+
+static void collect(struct program *program)
+{
+	struct ring_turn turn = { .program = program };
+	uint32_t i;
+
+	for (i = 0; i < SKERRY_CHANNELS_MAX; i++) {
+		turn.channel = program->channels[i];
+		if (!turn.channel)
+			continue;
+		round_now.levels |= (uint8_t)(1U << level_of(&turn));
+		round_now.turns[round_now.count++] = turn;
+	}
+}
+
+/* One turn for each ring above that level. */
+static void serve_above(int level)
 {
 	uint32_t i;
 
-	serve_control(program);
-	for (i = 0; i < SKERRY_CHANNELS_MAX && !program->doomed; i++) {
-		if (program->channels[i])
-			serve_ring(program, program->channels[i]);
+	if (!(round_now.levels >> (level + 1)))
+		return;
+	for (i = 0; i < round_now.count; i++) {
+		struct ring_turn *turn = &round_now.turns[i];
+
+		if (level_of(turn) > level && !turn->program->doomed)
+			serve_ring(turn->program, turn->channel);
 	}
+}
+
+static void serve_level(int level)
+{
+	uint32_t i;
+
+	for (i = 0; i < round_now.count; i++) {
+		struct ring_turn *turn = &round_now.turns[i];
+
+		if (level_of(turn) != level || turn->program->doomed ||
+		    ringbuf_empty(&turn->channel->shm.in))
+			continue;
+		serve_ring(turn->program, turn->channel);
+		serve_above(level);
+	}
+}
+
+static void serve_rings(void)
+{
+	int level;
+
+	for (level = 7; level >= 0; level--) {
+		if (round_now.levels & 1U << level)
+			serve_level(level);
+	}
+	round_now.count = 0;
+	round_now.levels = 0;
+}
+
+static void serve(struct program *program)
+{
+	serve_control(program);
+	collect(program);
+	serve_rings();
 	if (!program->doomed)
 		serve_space(program);
 }
@@ -237,10 +314,17 @@ bool programs_serve(struct agent *agent)
 	for (i = 0, at = programs->turn; i < SKERRY_PROGRAMS_MAX; i++) {
 		program = programs->list[at];
 		if (ready(program) && has_work(program)) {
-			serve(program);
-			more |= !program->doomed && has_work(program);
+			serve_control(program);
+			if (!program->doomed)
+				serve_space(program);
+			collect(program);
 		}
 		at = at % SKERRY_PROGRAMS_MAX + 1;
+	}
+	serve_rings();
+	for (i = 1; i <= SKERRY_PROGRAMS_MAX && !more; i++) {
+		program = programs->list[i];
+		more = ready(program) && has_work(program);
 	}
 	return more;
 }

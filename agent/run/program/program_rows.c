@@ -6,6 +6,7 @@
 #include "core/codec.h"
 #include "run/agent.h"
 #include "program.h"
+#include "skerry/barrier.h"
 
 #define CHUNK_BYTES (32U << 10)
 #define ROW_BYTES 2048U
@@ -130,6 +131,58 @@ static void programs(struct rows *rows)
 	}
 }
 
+/* Those that programs dropped, also programs that have gone. */
+static uint64_t program_casts(const struct agent *agent, uint32_t index)
+{
+	uint64_t dropped = agent->programs.casts_dropped[index];
+	uint32_t i;
+
+	for (i = 1; i <= SKERRY_PROGRAMS_MAX; i++) {
+		const struct program *program = agent->programs.list[i];
+
+		if (program && program->channels[index])
+			dropped +=
+				program_channel_casts(program->channels[index]);
+	}
+	return dropped;
+}
+
+static uint64_t all_casts(const struct agent *agent)
+{
+	uint64_t dropped = 0;
+	uint32_t i;
+
+	for (i = 0; i < agent->settings.channel_count; i++)
+		dropped += program_casts(agent, i);
+	return dropped;
+}
+
+/* What the libraries of the programs that are attached have counted. */
+static void put_library_counters(const struct agent *agent, uint32_t index,
+				 struct tlv_writer *w)
+{
+	uint64_t plain = 0, packed = 0, unreadable = 0, superseded = 0;
+	uint32_t i;
+
+	for (i = 1; i <= SKERRY_PROGRAMS_MAX; i++) {
+		const struct program *program = agent->programs.list[i];
+		const struct skerry_mapping *map;
+
+		if (!program || !program->channels[index])
+			continue;
+		map = program->channels[index]->shm.map;
+		plain += skerry_load_relaxed(&map->plain_bytes);
+		packed += skerry_load_relaxed(&map->packed_bytes);
+		unreadable += skerry_load_relaxed(&map->unreadable_messages);
+		superseded += skerry_load_relaxed(&map->superseded_messages);
+	}
+	tlv_put_u64(w, SKERRY_K_PLAIN_BYTES, plain);
+	tlv_put_u64(w, SKERRY_K_PACKED_BYTES, packed);
+	tlv_put_u64(w, SKERRY_K_UNREADABLE, unreadable);
+	tlv_put_u64(w, SKERRY_K_SUPERSEDED, superseded);
+	tlv_put_u64(w, SKERRY_K_CASTS_DROPPED, program_casts(agent, index));
+}
+
 static void channel_row(struct rows *rows, uint32_t index)
 {
 	const struct agent *agent = rows->program->agent;
@@ -157,6 +210,7 @@ static void channel_row(struct rows *rows, uint32_t index)
 	tlv_put_u64(&w, SKERRY_K_SENT_BYTES, sent);
 	tlv_put_u64(&w, SKERRY_K_RECEIVED_BYTES, received);
 	tlv_put_u64(&w, SKERRY_K_QUEUED_BYTES, queued);
+	put_library_counters(agent, index, &w);
 	row_end(rows, &w);
 }
 
@@ -213,6 +267,7 @@ static void limits(struct rows *rows)
 	limit_row(rows, "lost_reported", 0, flows.lost_reported);
 	limit_row(rows, "late_frames", 0, flows.late_frames);
 	limit_row(rows, "fast_dropped", 0, flows.fast_dropped);
+	limit_row(rows, "casts_dropped", 0, all_casts(agent));
 	limit_row(rows, "garbage_lanes", 0, agent->lanes.garbage);
 	limit_row(rows, "garbage_datagrams", 0, agent->udp.garbage);
 	limit_row(rows, "refused_lanes", 0, agent->lanes.refused);
@@ -238,6 +293,11 @@ static void rules(struct rows *rows)
 	kernel_rule_rows(rows->program->agent->kernel, put_row, rows);
 }
 
+static void discovery(struct rows *rows)
+{
+	discovery_rows(rows->program->agent, put_row, rows);
+}
+
 static const struct {
 	const char *name;
 	void (*function)(struct rows *rows);
@@ -245,7 +305,7 @@ static const struct {
 	{ "connections", connections }, { "programs", programs },
 	{ "channels", channels },	{ "endpoints", endpoints },
 	{ "kernel", kernel },		{ "rules", rules },
-	{ "limits", limits },
+	{ "limits", limits },		{ "discovery", discovery },
 };
 
 int program_rows(struct program *program, uint32_t correlation,
