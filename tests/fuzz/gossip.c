@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gossip.c - what members say on lanes, and lanes that come and go. */
+#include "core_script.h"
+
+static const uint8_t types[] = {
+	SCRIPT_FRAME,	   SCRIPT_FRAME,       SCRIPT_TIME,  SCRIPT_LANE_DOWN,
+	SCRIPT_LANE_UP,	   SCRIPT_DIAL_FAILED, SCRIPT_HELLO, SCRIPT_ADDRESSES,
+	SCRIPT_DISCOVERED, SCRIPT_BLOCKED,     SCRIPT_DISK,  SCRIPT_STOP,
+};
+
+const struct fuzz_format fuzz_format = {
+	.kind = FUZZ_RECORDS,
+	.types = types,
+	.type_count = sizeof(types),
+	.words = script_words,
+	.word_count = 46,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	script_run(data, size);
+	return 0;
+}
