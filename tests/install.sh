@@ -10,25 +10,8 @@ cd "${SKERRY_SOURCE:-$(dirname "$0")/..}" || exit 1
 build=${SKERRY_BUILD:-$PWD/build}
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 
-count=0
-failed=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
-
-# check NAME COMMAND... - passes when the command succeeds.
-check() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >"$scratch/said" 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		head -n 30 "$scratch/said" | sed 's/^/# /'
-		failed=1
-	fi
-}
+# shellcheck source=tests/lib/check.sh
+. tests/lib/check.sh
 
 # What a make above this one was told is not for this one.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES DESTDIR PREFIX
@@ -55,9 +38,16 @@ check "a second time over the first" install_to "$root" /usr
 	for name in barrier keys limits maps ring skerry wire; do
 		echo "644 usr/include/skerry/$name.h"
 	done
-	for name in skerryctl.1 skerry-bpf.7 skerry-wire.7 skerryd.8; do
-		echo "644 usr/share/man/man${name##*.}/$name"
+	for name in tools/man/*.[1-8]; do
+		echo "644 usr/share/man/man${name##*.}/${name##*/}"
 	done
+	for name in ask.c cut.c echo.c members.c skerry.conf; do
+		echo "644 usr/share/doc/skerry/examples/$name"
+	done
+	echo "644 usr/lib/systemd/system/skerryd.service"
+	echo "644 usr/lib/systemd/system/skerryd@.service"
+	echo "644 usr/lib/sysusers.d/skerry.conf"
+	echo "644 usr/lib/tmpfiles.d/skerry.conf"
 } | LC_ALL=C sort >"$scratch/wanted"
 (cd "$root" && find . ! -type d -printf '%m %P\n') | LC_ALL=C sort \
 	>"$scratch/found"
@@ -71,6 +61,11 @@ sources() {
 	done
 }
 check "every header and manual page of the tree is one of them" sources
+for page in skerryctl.1 skerry-replay.1 skerry.conf.5 skerry-wire.7 skerryd.8
+do
+	check "$page is there" [ -s \
+		"$root/usr/share/man/man${page##*.}/$page" ]
+done
 check "libskerry.so leads to the library" [ "$(readlink \
 	"$root/usr/lib/libskerry.so")" = libskerry.so.0 ]
 same() { cmp "$build/$1" "$root/usr/$2"; }
@@ -126,7 +121,8 @@ archived() {
 	# shellcheck disable=SC2046
 	(cd "$scratch" && "${CC:-gcc}" -std=c99 -D_GNU_SOURCE echo.c \
 		$(pkg-config --cflags skerry) -o static \
-		"$root/usr/lib/libskerry.a")
+		"$root/usr/lib/libskerry.a" \
+		$(pkg-config --static --libs-only-l skerry | sed 's/-lskerry//'))
 }
 check "and against the archive" archived
 cat >"$scratch/plus.cc" <<'EOF'
@@ -156,6 +152,54 @@ check "it runs with the installed library" runs shared
 check "the one with the archive without it" runs static
 check "the C++ one runs" env LD_LIBRARY_PATH="$root/usr/lib" "$scratch/plus"
 
+# ---- units -------------------------------------------------------------------------
+
+units=$root/usr/lib/systemd/system
+filled() { ! grep -rn '@[A-Z]*@' "$units" "$root/usr/lib/pkgconfig"; }
+check "no blank in a unit is left open" filled
+starts() { # UNIT LINE
+	grep -qxF -- "ExecStart=$2" "$units/$1"
+}
+check "skerryd.service starts what was installed" starts skerryd.service \
+	/usr/sbin/skerryd
+check "skerryd@NAME the one of that file" starts skerryd@.service \
+	"/usr/sbin/skerryd --config /etc/skerry/%I.conf"
+alike() { # but for what makes it one of several
+	diff <(grep -v '^#\|%I\|^Desc\|^ExecStart' "$units/skerryd@.service") \
+		<(grep -v '^#\|^Desc\|^ExecStart' "$units/skerryd.service")
+}
+check "both are as hardened" alike
+settings() { # as an agent would read them; none is set
+	"$root/usr/sbin/skerryd" --check-config --config \
+		"$root/usr/share/doc/skerry/examples/skerry.conf"
+}
+check "the example of settings is one" settings
+if command -v systemd-analyze >/dev/null; then
+	analyzed() { # [COMMAND...]
+		# It looks for the program that is started, too.
+		sed "s|=/usr/sbin/|=$root/usr/sbin/|" "$units/$1" >"$scratch/$1"
+		shift
+		systemd-analyze "$@"
+	}
+	check "systemd takes skerryd.service" analyzed skerryd.service \
+		verify --man=no "$scratch/skerryd.service"
+	check "and skerryd@.service" analyzed skerryd@.service \
+		verify --man=no "$scratch/skerryd@.service"
+	check "systemd finds it well closed" analyzed skerryd.service security \
+		--offline=yes --threshold=40 "$scratch/skerryd.service"
+	check "systemd-sysusers takes its file" systemd-sysusers --dry-run \
+		"$root/usr/lib/sysusers.d/skerry.conf"
+	if [ "$(id -u)" = 0 ]; then
+		check "systemd-tmpfiles too" systemd-tmpfiles --create \
+			--root="$scratch/tmpfiles" \
+			"$root/usr/lib/tmpfiles.d/skerry.conf"
+	else
+		skip "systemd-tmpfiles too" "it gives files to root"
+	fi
+else
+	skip "systemd takes the units" "systemd-analyze is not installed"
+fi
+
 # ---- the rest ------------------------------------------------------------------------
 
 complete_it() { # in a shell of its own, as bash-completion would load it
@@ -176,5 +220,4 @@ check "pkg-config says where it is then" elsewhere
 check "all of it is there" [ "$(find "$scratch/other" ! -type d | wc -l)" \
 	-eq "$(wc -l <"$scratch/wanted")" ]
 
-echo "1..$count"
-exit $failed
+check_done
