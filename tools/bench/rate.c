@@ -163,7 +163,7 @@ static int trip(struct skerry *h, const struct options *o, const char *node,
 	struct skerry_forward_opts opts = { .size = sizeof(opts),
 					    .channel = o->channel };
 	uint64_t wanted = o->count ? o->count : 20000, n, lost = 0;
-	double *times, cpu_began;
+	double *times, cpu_began, end = now() + o->seconds;
 	struct skerry_message m;
 	void *message;
 	int r;
@@ -179,6 +179,8 @@ static int trip(struct skerry *h, const struct options *o, const char *node,
 	for (n = 0; n < wanted;) {
 		double began = now();
 
+		if (n && o->seconds > 0 && began > end)
+			break;
 		r = skerry_forward(h, node, endpoint, message, o->size_bytes,
 				   &opts);
 		if (r)

@@ -199,7 +199,8 @@ static int trip(const struct options *o, const char *host, const char *port)
 	uint64_t wanted = o->count ? o->count : 20000;
 	char *buffer = calloc(1, o->size_bytes);
 	int fd = connect_to(host, port);
-	double *times, cpu_began;
+	double *times, cpu_began, end = now() + o->seconds;
+	uint64_t n;
 
 	if (fd < 0)
 		return die("connect");
@@ -207,20 +208,22 @@ static int trip(const struct options *o, const char *host, const char *port)
 		wanted = TRIPS_MAX;
 	times = calloc(wanted, sizeof(*times));
 	cpu_began = cpu();
-	for (uint64_t n = 0; n < wanted; n++) {
+	for (n = 0; n < wanted; n++) {
 		double began = now();
 
+		if (n && o->seconds > 0 && began > end)
+			break;
 		if (write_all(fd, buffer, o->size_bytes) ||
 		    read_all(fd, buffer, o->size_bytes))
 			return die("trip");
 		times[n] = now() - began;
 	}
-	qsort(times, wanted, sizeof(*times), by_size);
+	qsort(times, n, sizeof(*times), by_size);
 	printf("trip messages %llu p50_us %.1f p99_us %.1f max_us %.1f "
 	       "lost 0 cpu_ns_per_message %.0f\n",
-	       (unsigned long long)wanted, times[wanted / 2] * 1e6,
-	       times[wanted * 99 / 100] * 1e6, times[wanted - 1] * 1e6,
-	       (cpu() - cpu_began) / (double)wanted * 1e9);
+	       (unsigned long long)n, times[n / 2] * 1e6,
+	       times[n * 99 / 100] * 1e6, times[n - 1] * 1e6,
+	       (cpu() - cpu_began) / (double)n * 1e9);
 	free(times);
 	free(buffer);
 	close(fd);
