@@ -105,7 +105,7 @@ host_start() {
 	host_agent "$i" "$i" "$@"
 	until ctl "$i" status >/dev/null 2>&1; do
 		tries=$((tries + 1))
-		if [ $tries -gt 100 ] ||
+		if [ $tries -gt $((100 * ${SKERRY_TIME_SCALE:-1})) ] ||
 			! alive "$(host_pid "$i")"; then
 			echo "agent $i did not start:" >&2
 			tail -20 "$HOSTS_DIR/$i.log" >&2
@@ -139,14 +139,16 @@ ctl() {
 hosts_join() {
 	local i
 	for i in $(seq 2 "$1"); do
-		ctl "$i" member join --wait --timeout 10s \
+		ctl "$i" member join --wait \
+			--timeout "$((10 * ${SKERRY_TIME_SCALE:-1}))s" \
 			"$(host_ip 1):17280" >/dev/null || return
 	done
 }
 
-# wait_for SECONDS COMMAND… - until it succeeds.
+# wait_for SECONDS COMMAND… - until it succeeds. On a slow machine
+# SKERRY_TIME_SCALE says how many times as long.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${SKERRY_TIME_SCALE:-1}))
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
