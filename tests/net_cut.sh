@@ -91,13 +91,15 @@ round() { # tcx|clsact LINE…
 	pump 3 receive told >"$dir/told.in" &
 	told_in=$!
 	wait_for 5 grep -q ready "$dir/told.in" || die "receiver"
-	pump 1 send "$(host_name 3)" told --seconds "$(scaled 7)" --rate 50 >"$dir/told" &
+	pump 1 send "$(host_name 3)" told --seconds "$(scaled 7)" --rate 50 \
+		--every 200 >"$dir/told" &
 	told=$!
-	sleep "$(scaled 1)"
+	wait_for 5 grep -q 'second [1-9]' "$dir/told"
 	check "$how: cut with visibility local" ctl 1 cut "$(host_name 3)" \
 		--for 60s --visibility local
-	check "$how: a program is told of it" wait_for 6 grep -qi \
+	check "$how: a program is told of it" wait_for 8 grep -qi \
 		'network is unreachable' "$dir/told"
+	[ $tap_failed -eq 0 ] || sed 's/^/# told: /' "$dir/told" | tail -5
 	check "$how: healed" ctl 1 heal --all
 	wait $told
 	kill $told_in

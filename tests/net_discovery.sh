@@ -64,7 +64,7 @@ discover 3 'dns = all.test.'
 host_start 1 --record "$HOSTS_DIR/trace" || die "agent 1"
 host_start 2 || die "agent 2"
 check "two nodes find each other by A records" wait_for 10 stay 2
-check "what was said is shown" row 1 all.test. '"kind":"dns"' "$answered" \
+check "what was said is shown" wait_for 12 row 1 all.test. '"kind":"dns"' "$answered" \
 	"$both" '"time":"2'
 check "nothing is left to join" wait_for 5 no_joins
 
