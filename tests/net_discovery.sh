@@ -129,7 +129,7 @@ say "$a1" "$a2" "$a3"
 rounds 12
 check "stays away, though it is found" left
 ctl 2 member join "$at1" 2>/dev/null
-check "until it is told to join" wait_for 10 trio
+check "until it is told to join" wait_for 25 trio
 
 host_stop 3
 host_stop 2
