@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 
+#include "build_dir.h"
 #include "core.h"
 #include "trace/trace.h"
 
@@ -84,39 +84,15 @@ static void write_file(const char *name, const void *data, size_t size_bytes)
 		abort();
 }
 
-/* Where the tool is: beside the directory of this program. */
-static void find_tool(char *path, size_t room)
-{
-	const char *build = getenv("SKERRY_BUILD");
-	char *slash;
-	ssize_t length;
-	int i;
-
-	if (build) {
-		snprintf(path, room, "%s", build);
-		return;
-	}
-	length = readlink("/proc/self/exe", path, room - 1);
-	if (length < 0)
-		abort();
-	path[length] = 0;
-	for (i = 0; i < 2; i++) {
-		slash = strrchr(path, '/');
-		if (slash)
-			*slash = 0;
-	}
-}
-
 /* The exit code; what it says is in DIRECTORY/out. */
 static int replay(const char *arguments)
 {
-	char tool[PATH_MAX / 2], line[PATH_MAX];
+	char line[PATH_MAX];
 	int status;
 
-	find_tool(tool, sizeof(tool));
 	snprintf(line, sizeof(line),
-		 "cd %s && exec %s/skerry-replay %s >out 2>&1", directory, tool,
-		 arguments);
+		 "cd %s && exec %s/skerry-replay %s >out 2>&1", directory,
+		 build_dir(), arguments);
 	fflush(NULL);
 	status = system(line);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

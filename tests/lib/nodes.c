@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nodes.h"
+#include "build_dir.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +42,6 @@ const char *nodes_run_dir(const struct nodes *nodes)
 
 static void run_agent(const struct nodes *nodes, int node)
 {
-	const char *build = getenv("SKERRY_BUILD");
 	char program[256], port[16], state[96], log[96];
 	const char *argv[64] = {
 		"skerryd",
@@ -66,8 +66,7 @@ static void run_agent(const struct nodes *nodes, int node)
 	int count = 18;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	snprintf(program, sizeof(program), "%s/skerryd",
-		 build ? build : "build");
+	snprintf(program, sizeof(program), "%s/skerryd", build_dir());
 	snprintf(port, sizeof(port), "%d", PORT + BLOCK * node);
 	snprintf(state, sizeof(state), "%s/state", nodes->directory);
 	snprintf(log, sizeof(log), "%s/log.%d", nodes->directory, node);
