@@ -93,7 +93,7 @@ struct core {
 
 	/* Leaving. */
 	enum core_leave leave;
-	uint64_t leave_until_ns;
+	uint64_t leave_data_ns, leave_until_ns;
 	uint32_t leave_program, leave_correlation;
 	bool leave_asked; /* somebody waits for the answer */
 	bool stopping;

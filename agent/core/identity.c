@@ -13,6 +13,8 @@
 
 /* DRAIN and DRAINED take at most 2 s; then the lanes are cut. */
 #define LEAVE_DRAIN_NS (2500 * CORE_MS)
+/* Of these so long for messages, before the others are told. */
+#define LEAVE_DATA_NS (1500 * CORE_MS)
 /* Room for what a handshake says beside the spec. */
 #define SPEC_OWN_MAX_BYTES (SKERRY_SPEC_MAX_BYTES - 64)
 
@@ -125,8 +127,42 @@ static void become_single(struct core *core, uint64_t above, const char *why)
 void identity_leave(struct core *core)
 {
 	core->leave = LEAVE_DRAINING;
+	core->leave_data_ns = core->now_ns + LEAVE_DATA_NS;
 	core->leave_until_ns = core->now_ns + LEAVE_DRAIN_NS;
 	core_due(core, core->now_ns);
+}
+
+/*
+ * Who hears that we leave lets go of our lanes at once, so what programs have
+ * sent goes first: all but the membership lanes drain. True: they are gone,
+ * or the time for it is over.
+ */
+static bool drain_messages(struct core *core)
+{
+	struct members *m = &core->members;
+	bool any = false;
+	struct list *at;
+	uint32_t i;
+
+	for (i = 0; i < m->touched; i++) {
+		struct member *member = &m->slots[i];
+
+		if (member->self || member->status == MEMBER_FREE)
+			continue;
+		list_for_each (at, &member->lanes) {
+			struct lane *lane = list_object(at, struct lane, link);
+
+			if (!lane->channel)
+				continue;
+			any = true;
+			if (lane->state == LANE_UP && !lane->doom)
+				lane->doom = DOOM_DRAIN;
+		}
+	}
+	if (!any || core->now_ns >= core->leave_data_ns)
+		return true;
+	core_due(core, core->leave_data_ns);
+	return false;
 }
 
 /* Everybody has been told; what is left is to wait for the lanes. */
@@ -161,6 +197,8 @@ void identity_scan(struct core *core)
 			raise_incarnation(core, above);
 	}
 	if (core->leave != LEAVE_DRAINING)
+		return;
+	if (!drain_messages(core))
 		return;
 	if (!core->overlay->leave(core)) {
 		core->update.more = true;

@@ -263,13 +263,18 @@ static void route_gone(struct core *core, struct lane *lane)
 void link_close(struct core *core, struct lane *lane, bool drain,
 		const char *why)
 {
+	bool drains = drain && lane->state == LANE_UP;
 	struct core_op *op;
 
-	route_gone(core, lane);
+	/* What programs have written goes out while the lane drains: only
+	 * then its flows lose it. */
+	if (!drains)
+		route_gone(core, lane);
 	op = update_op(&core->update, OP_CLOSE);
 	op->lane = lane->id;
-	op->drain = drain && lane->state == LANE_UP;
+	op->drain = drains;
 	op->text = update_text(&core->update, why);
+	route_gone(core, lane);
 	lane->state = LANE_CLOSING;
 	lane->since_ns = core->now_ns;
 }
