@@ -501,7 +501,9 @@ TEST_F(channels, keys_keep_order_while_lanes_die)
 {
 	struct skerry_forward_opts opts = { .size = sizeof(opts),
 					    .channel = "wide",
-					    .flags = SKERRY_FORWARD_KEY };
+					    .flags = SKERRY_FORWARD_KEY,
+					    /* Who waits here does not read. */
+					    .timeout_ms = 50 };
 	uint64_t next[KEYS] = { 0 }, last[KEYS] = { 0 }, seen = 0, sent = 0;
 	uint64_t began = now_ms(), end = began + 4000;
 	uint64_t generations = generations_of(self->a, "wide");
