@@ -148,6 +148,24 @@ def silent_root():
 def silent_nobody():
     silent(65534, 32)
 
+def full():
+    """Attached ones stay; the last places are administrators'."""
+    become(65534)
+    held = []
+    refused = 0
+    # The agent may still be letting go of those that went before.
+    while len(held) < 256 and refused < 10:
+        s = attached()
+        if isinstance(s, socket.socket):
+            held.append(s)
+            continue
+        assert s == -28, s
+        refused += 1
+        time.sleep(0.3)
+    assert 200 < len(held) <= 240, len(held)
+    print(len(held), flush=True)
+    sys.stdin.read()
+
 def stolen():
     """As root; then again as somebody else; then as root."""
     mine = os.urandom(16)
@@ -214,6 +232,15 @@ others_come() {
 }
 beside silent_root others_come "300 of root say nothing"
 beside silent_nobody others_come "300 of a user say nothing"
+is_told() {
+	ctl_as 65534 status 2>&1 | grep -q 'programs are attached already'
+}
+root_comes() {
+	check "full of a user's programs: root is let in" ctl_as root status
+	refuse "and that user has no more places" ctl_as 65534 status
+	check "and is told so" is_told
+}
+beside full root_comes
 check "the agent answers again" ctl 1 status
 wait $sender
 check "the program that was there had no error" test $? -eq 0

@@ -113,8 +113,10 @@ static int ask(struct skerry *h)
 	r = connect_to(h, h->socket_fd);
 	if (r)
 		return explain_connect(h, r);
+	/* Turned away at the door: the answer is there already. */
 	if (send(h->socket_fd, &hello, sizeof(hello), MSG_NOSIGNAL) !=
-	    sizeof(hello))
+		    sizeof(hello) &&
+	    errno != EPIPE)
 		return lib_fail(h, -errno, "%s: send: %s", h->node,
 				strerror(errno));
 	return watch_fd(h, h->socket_fd);

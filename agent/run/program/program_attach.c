@@ -335,10 +335,15 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 
 /* ---- the door ------------------------------------------------------------------ */
 
+/* What it has said lies unread: closing so would reset the connection, and
+ * the answer be lost with it. */
 static void turn_away(struct program *program)
 {
-	char text[96];
+	char text[96], unread;
 
+	shutdown(program->socket, SHUT_RD);
+	while (recv(program->socket, &unread, 1, MSG_DONTWAIT) > 0)
+		;
 	snprintf(text, sizeof(text),
 		 "%u programs are attached already; end one of them",
 		 program->agent->programs.count);
