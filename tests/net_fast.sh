@@ -23,6 +23,12 @@ fast_packets() { # assigned in the kernel, on host 2
 	ctl 2 --json kernel | tr -d ' \n' |
 		sed 's/.*"reason":"fast-assigned","count":\([0-9]*\).*/\1/'
 }
+last_listener() { # the process becomes the program
+	SKERRY_NODE=$(host_name 2)
+	export SKERRY_NODE
+	exec "$BUILD/skerryctl" message listen --raw --count 1 --timeout 10s \
+		--channel ticks last
+}
 round() { # NAME WANTED LINE…
 	local how=$1 wanted=$2 r s k
 	shift 2
@@ -66,6 +72,19 @@ round() { # NAME WANTED LINE…
 		check "$how: the rogue had a socket to play with" \
 			between 1 "$(value "$dir/r3" rogue)" 10
 	fi
+	# Its one datagram and its end are there when the program looks.
+	rm -f "$dir/last.err"
+	last_listener >"$dir/last" 2>"$dir/last.err" &
+	r=$!
+	wait_for 5 grep -q 'listening on' "$dir/last.err" || die "listener"
+	kill -STOP $r
+	ctl 1 message send --channel ticks "$(host_name 2)" last word ||
+		die "send"
+	sleep 0.5
+	kill -CONT $r
+	wait $r
+	check "$how: the last word of a sender that has ended" \
+		grep -q word "$dir/last"
 	host_stop 1
 	host_stop 2
 }

@@ -443,6 +443,7 @@ static void read_tail(struct lib_channel *c)
 
 static void leave_inflows(struct lib_channel *c)
 {
+	lib_inflow_settle(c);
 	for (uint32_t i = 0; i < c->inflow_room; i++) {
 		struct lib_inflow *inflow = c->inflows[i];
 

@@ -379,6 +379,8 @@ int lib_fast_next(struct lib_channel *c, struct skerry_message *m)
 			if (take(c, m))
 				return 1;
 		r = receive(fast);
+		if (!r && !fast->order_count)
+			lib_inflow_settle(c);
 		if (r || !fast->order_count)
 			return r;
 	}

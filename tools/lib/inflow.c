@@ -136,6 +136,27 @@ static struct lib_inflow *make(struct skerry *h, const struct announced *a)
 	return inflow;
 }
 
+static void forget(struct skerry *h, struct lib_inflow *inflow)
+{
+	struct lib_inflow **p;
+
+	free(inflow->partial);
+	p = &h->inflows[bucket(inflow->flow_id, inflow->program)];
+	while (*p != inflow)
+		p = &(*p)->next;
+	*p = inflow->next;
+	free(inflow);
+}
+
+static void end(struct lib_channel *c, struct lib_inflow *inflow)
+{
+	if (inflow->ended)
+		c->ended--;
+	lib_inflow_drop_partial(c->handle, inflow, true);
+	c->inflows[inflow->index] = NULL;
+	forget(c->handle, inflow);
+}
+
 /* 0; what makes no sense is passed over, and so is its data. */
 int lib_inflow_announce(struct lib_channel *c,
 			const struct ringbuf_record *record)
@@ -162,26 +183,19 @@ int lib_inflow_announce(struct lib_channel *c,
 		inflow->next_number = record->frame.sequence;
 	if (!inflow->node || !inflow->endpoint)
 		return 0;
+	if (inflow->ended)
+		inflow->where->ended--;
+	inflow->ended = false;
 	if (inflow->where)
 		inflow->where->inflows[inflow->index] = NULL;
-	if (c->inflows[index])
+	if (c->inflows[index] && c->inflows[index]->ended)
+		end(c, c->inflows[index]);
+	else if (c->inflows[index])
 		c->inflows[index]->where = NULL;
 	inflow->where = c;
 	inflow->index = index;
 	c->inflows[index] = inflow;
 	return 0;
-}
-
-static void forget(struct skerry *h, struct lib_inflow *inflow)
-{
-	struct lib_inflow **p;
-
-	free(inflow->partial);
-	p = &h->inflows[bucket(inflow->flow_id, inflow->program)];
-	while (*p != inflow)
-		p = &(*p)->next;
-	*p = inflow->next;
-	free(inflow);
 }
 
 void lib_inflow_gone(struct lib_channel *c, uint32_t index)
@@ -190,9 +204,20 @@ void lib_inflow_gone(struct lib_channel *c, uint32_t index)
 
 	if (!inflow)
 		return;
-	lib_inflow_drop_partial(c->handle, inflow, true);
-	c->inflows[index] = NULL;
-	forget(c->handle, inflow);
+	/* Its datagrams come by another way than this word of its end. */
+	if (!c->fast || !inflow->fast_id) {
+		end(c, inflow);
+	} else if (!inflow->ended) {
+		inflow->ended = true;
+		c->ended++;
+	}
+}
+
+void lib_inflow_settle(struct lib_channel *c)
+{
+	for (uint32_t i = 0; c->ended && i < c->inflow_room; i++)
+		if (c->inflows[i] && c->inflows[i]->ended)
+			end(c, c->inflows[i]);
 }
 
 /* counted: this agent waits for the memory. */

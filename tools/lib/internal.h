@@ -49,6 +49,7 @@ struct lib_inflow {
 	const char *endpoint;
 	const char *channel;
 	uint64_t fast_id; /* on a fast channel, else 0 */
+	bool ended; /* but what it has sent may lie in the socket */
 	uint64_t next_number;
 	/* A message of several fragments, as far as it is there. */
 	uint8_t *partial;
@@ -82,6 +83,7 @@ struct lib_channel {
 	uint64_t view_next;
 	struct lib_inflow **inflows; /* by index in records */
 	uint32_t inflow_room;
+	uint32_t ended; /* of them, see there */
 	struct lib_fast *fast; /* NULL on a stream channel */
 	uint32_t options; /* SKERRY_CHANNEL_* */
 	bool retired; /* its agent is gone */
@@ -427,6 +429,8 @@ struct lib_inflow *lib_inflow_at(struct lib_channel *c, uint32_t index);
 int lib_inflow_announce(struct lib_channel *c,
 			const struct ringbuf_record *record);
 void lib_inflow_gone(struct lib_channel *c, uint32_t index);
+/* The socket of a fast channel is empty: those that have ended go. */
+void lib_inflow_settle(struct lib_channel *c);
 void lib_inflow_drop_partial(struct skerry *h, struct lib_inflow *inflow,
 			     bool counted);
 int lib_inflow_again(struct skerry *h);
