@@ -75,14 +75,14 @@ round() { # NAME WANTED LINE…
 	# Its one datagram and its end are there when the program looks.
 	rm -f "$dir/last.err"
 	last_listener >"$dir/last" 2>"$dir/last.err" &
-	r=$!
+	listener=$!
 	wait_for 5 grep -q 'listening on' "$dir/last.err" || die "listener"
-	kill -STOP $r
+	kill -STOP $listener
 	ctl 1 message send --channel ticks "$(host_name 2)" last word ||
 		die "send"
 	sleep 0.5
-	kill -CONT $r
-	wait $r
+	kill -CONT $listener
+	wait $listener
 	check "$how: the last word of a sender that has ended" \
 		grep -q word "$dir/last"
 	host_stop 1
