@@ -618,6 +618,45 @@ TEST_F(messages, a_million_without_malloc)
 	EXPECT_EQ(before, mallocs);
 }
 
+/* ---- waiting ----------------------------------------------------------------------------- */
+
+static void burn(int number)
+{
+	struct timespec from, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - from.tv_sec) * 1000000000L + now.tv_nsec -
+		       from.tv_nsec <
+	       3000000);
+}
+
+/* Whatever holds the process up between looking at the clock and sleeping, a
+ * wait of a millisecond is none of a minute. */
+TEST_F_TIMEOUT(messages, short_waits_are_short, 50)
+{
+	struct sigaction action = { .sa_handler = burn };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+				  .sigev_signo = SIGUSR1 };
+	struct itimerspec soon = { 0 };
+	struct skerry_message m;
+	struct timespec from, to;
+	timer_t timer;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	ASSERT_EQ(0, timer_create(CLOCK_MONOTONIC, &event, &timer));
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (int i = 0; i < 500; i++) {
+		soon.it_value.tv_nsec = 1000 + 211 * i;
+		ASSERT_EQ(0, timer_settime(timer, 0, &soon, NULL));
+		EXPECT_EQ(-EAGAIN, skerry_next(self->b, &m, 1));
+	}
+	timer_delete(timer);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	EXPECT_LT(to.tv_sec - from.tv_sec, 40);
+}
+
 /* ---- datagrams ------------------------------------------------------------------------- */
 
 TEST_F(messages, fast_channel_through_the_ring)

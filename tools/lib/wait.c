@@ -100,6 +100,9 @@ static int sleep_ms(uint64_t now_ns, uint64_t deadline_ns)
 
 	if (deadline_ns == LIB_NEVER)
 		return -1;
+	/* It may have passed since it was looked at. */
+	if (deadline_ns <= now_ns)
+		return 0;
 	left_ms = (deadline_ns - now_ns + 999999) / 1000000;
 	return left_ms > 60000 ? 60000 : (int)left_ms;
 }
