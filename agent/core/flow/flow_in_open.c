@@ -267,6 +267,15 @@ int flow_in_request(struct flowtab *tab, const struct flow_in_request *request)
 	if (!e)
 		return request_refuse(tab, request, -ENOENT);
 	in = key_find(tab, request->instance, request->flow_id, node);
+	/*
+	 * Late: since it was said this lane has lost its place to another,
+	 * and there the flow is open. Nobody sends on this one any more.
+	 */
+	if (in && in->state == IN_LIVE && in->lane != request->lane &&
+	    request->lane->leaving) {
+		tab->counters.late_frames++;
+		return 0;
+	}
 	if (in && !same_flow(in, request, e)) {
 		flow_in_end(tab, in, -ECONNRESET);
 		in = NULL;
