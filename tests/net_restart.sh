@@ -56,3 +56,24 @@ round() { # WHICH-AGENT
 round 2
 wait_for 10 knows 1 2
 round 1
+
+# A lane that both have drained is over when the other side says so, not two
+# seconds later.
+ends_at_once() {
+	local began
+	began=$(now_ms)
+	host_stop "$1"
+	within 0 $(($(now_ms) - began)) 1000
+}
+host_stop 1
+host_stop 2
+for _ in 1 2 3; do
+	rm -rf "$HOSTS_DIR/state" "$HOSTS_DIR/run"
+	for i in 1 2; do
+		host_start "$i" || die "agent $i"
+	done
+	hosts_join 2 || die "join"
+	sleep 0.3
+	host_stop 1
+	check "who was left has nobody to wait for" ends_at_once 2
+done

@@ -82,9 +82,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct lane *lane = ((struct lane_poll *)poll)->lane;
 
-	/* An error shows itself to whoever reads, writes or connects. */
-	if (status < 0)
+	/* An error shows itself to whoever reads, writes or connects. libuv
+	 * has stopped polling; there may be bytes to read before the error. */
+	if (status < 0) {
 		events = UV_READABLE | UV_WRITABLE;
+		lane->events = 0;
+	}
 	if (lane->state == LANE_DIALLING) {
 		lane_dial_ready(lane);
 		return;
