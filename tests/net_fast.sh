@@ -42,7 +42,7 @@ round() { # NAME WANTED LINE…
 	for k in 1 2 3; do
 		extra=()
 		[ $k -ne 3 ] || extra=(--rogue "$(host_ip 1)")
-		pump 2 receive "r$k" --mark $k --size 400 "${extra[@]}" \
+		pump 2 receive "r$k" --mark $k --size 400 --unordered "${extra[@]}" \
 			>"$dir/r$k" &
 		r+=($!)
 		wait_for 5 grep -q ready "$dir/r$k" || die "receiver $k"

@@ -9,8 +9,9 @@
  * --size B --channel C --count N --seconds S --rate R (a second)
  * --nonblock --every MS (a line "second" each so often) --slow US (pause a
  * message) --mark N (in each message; a receiver counts others as bad)
- * --rogue IP (a receiver connects its own datagram sockets there and sets
- * what options it can)
+ * --unordered (numbers may come in any order: datagrams between processors)
+ * --rogue IP (a receiver connects its own datagram sockets there and sets what
+ * options it can)
  *
  * At the end it prints, one a line:
  *   sent N / received N / again N / bad N / error TEXT
@@ -42,6 +43,7 @@ struct options {
 	unsigned int every_ms;
 	unsigned int slow_us;
 	unsigned char mark;
+	bool unordered;
 	const char *rogue;
 };
 
@@ -179,7 +181,8 @@ static bool is_damaged(const struct skerry_message *m, const struct options *o,
 {
 	const unsigned char *bytes = m->data;
 
-	return m->size_bytes != o->size || m->number < expected ||
+	return m->size_bytes != o->size ||
+	       (m->number < expected && !o->unordered) ||
 	       (o->size > sizeof(uint64_t) &&
 		bytes[sizeof(uint64_t)] != o->mark);
 }
@@ -233,12 +236,12 @@ static int pump_receive(struct skerry *h, const struct options *o,
 }
 
 static const struct option long_options[] = {
-	{ "size", 1, NULL, 's' },  { "channel", 1, NULL, 'c' },
-	{ "count", 1, NULL, 'n' }, { "seconds", 1, NULL, 't' },
-	{ "rate", 1, NULL, 'r' },  { "nonblock", 0, NULL, 'b' },
-	{ "every", 1, NULL, 'e' }, { "slow", 1, NULL, 'w' },
-	{ "mark", 1, NULL, 'm' },  { "rogue", 1, NULL, 'R' },
-	{ NULL, 0, NULL, 0 },
+	{ "size", 1, NULL, 's' },      { "channel", 1, NULL, 'c' },
+	{ "count", 1, NULL, 'n' },     { "seconds", 1, NULL, 't' },
+	{ "rate", 1, NULL, 'r' },      { "nonblock", 0, NULL, 'b' },
+	{ "every", 1, NULL, 'e' },     { "slow", 1, NULL, 'w' },
+	{ "mark", 1, NULL, 'm' },      { "rogue", 1, NULL, 'R' },
+	{ "unordered", 0, NULL, 'u' }, { NULL, 0, NULL, 0 },
 };
 
 int main(int argc, char **argv)
@@ -281,6 +284,9 @@ int main(int argc, char **argv)
 			break;
 		case 'm':
 			o.mark = (unsigned char)atoi(optarg);
+			break;
+		case 'u':
+			o.unordered = true;
 			break;
 		case 'R':
 			o.rogue = optarg;
