@@ -68,12 +68,24 @@ static int make_path(const char *path)
 	}
 }
 
+/*
+ * One at a time: of two that mount, the later one's hides what the earlier
+ * one has begun below it. All who find none lock the same directory, and
+ * whoever comes second finds the first one's.
+ */
 static int mount_bpffs(const char *where)
 {
-	if (mount("bpf", where, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		  "mode=0755"))
+	int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
 		return -errno;
-	return 0;
+	if (flock(fd, LOCK_EX) ||
+	    (!kernel_is_bpffs(where) &&
+	     mount("bpf", where, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		   "mode=0755")))
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 /* bpffs at pin_root: at the usual place for paths below it, else right
