@@ -24,18 +24,11 @@ FIXTURE(monitor)
 
 FIXTURE_SETUP(monitor)
 {
-	uint32_t i, j;
-
 	self->world = fs_new(3);
 	self->a = &self->world->nodes[0].programs[0];
 	self->b = &self->world->nodes[1].programs[0];
 	self->b2 = &self->world->nodes[1].programs[1];
-	for (i = 0; i < FS_NODES; i++) {
-		for (j = 0; j < FS_PROGRAMS; j++)
-			self->world->nodes[i].programs[j].quiet = true;
-	}
-	/* The first ten seconds, when unknown endpoints wait, are over. */
-	fs_agents(self->world, self->world->now_ns + 11000 * FS_MS);
+	fs_settle(self->world);
 	fs_lanes_mend(self->world);
 }
 
@@ -43,12 +36,6 @@ FIXTURE_TEARDOWN(monitor)
 {
 	EXPECT_STREQ("", self->world->wrong);
 	fs_free(self->world);
-}
-
-static void steps(struct fs_world *world, uint32_t count)
-{
-	while (count--)
-		fs_step(world);
 }
 
 static struct flow_open opening(uint32_t peer, const char *endpoint)
@@ -70,7 +57,7 @@ static int begin(FIXTURE_DATA(monitor) * self, struct flow_open *open)
 
 	if (r)
 		return r;
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	return self->world->answer.count == 1 ? self->world->answer.error : 1;
 }
 
@@ -101,7 +88,7 @@ TEST_F(monitor, ends_with_the_endpoint)
 	ASSERT_EQ(0, begin(self, &open));
 	ASSERT_EQ(0, flow_endpoint_gone(self->b->node->tab, 0, "0.0",
 					self->world->now_ns));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	EXPECT_EQ(SKERRY_SLOT_CLOSED, shown(self)->state);
 	EXPECT_EQ(-ENOENT, shown(self)->error);
 	EXPECT_EQ(1, shown(self)->expected);
@@ -114,7 +101,7 @@ TEST_F(monitor, ends_with_the_program)
 
 	ASSERT_EQ(0, begin(self, &open));
 	fs_program_kill(self->b);
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	EXPECT_EQ(SKERRY_SLOT_CLOSED, shown(self)->state);
 	EXPECT_EQ(-ECONNRESET, shown(self)->error);
 }
@@ -122,7 +109,7 @@ TEST_F(monitor, ends_with_the_program)
 static void lose_lane(FIXTURE_DATA(monitor) * self)
 {
 	fs_lane_cut(fs_lane_find(self->world, 0, 1, 0, 0));
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 }
 
 TEST_F(monitor, outlives_a_lane)
@@ -134,7 +121,7 @@ TEST_F(monitor, outlives_a_lane)
 		lose_lane(self);
 		EXPECT_EQ(SKERRY_SLOT_DOWN, shown(self)->state);
 		fs_lanes_mend(self->world);
-		steps(self->world, 100);
+		fs_steps(self->world, 100);
 		EXPECT_EQ(SKERRY_SLOT_OPEN, shown(self)->state);
 	}
 	EXPECT_EQ(1, self->world->answer.count);
@@ -152,13 +139,13 @@ TEST_F(monitor, knows_its_receiver_from_another)
 	open.flow_id++;
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &plain));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(SKERRY_SLOT_OPEN, self->a->slots[plain].state);
 	lose_lane(self);
 	fs_program_kill(self->b);
 	fs_program_start(self->b);
 	fs_lanes_mend(self->world);
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 	EXPECT_EQ(SKERRY_SLOT_CLOSED, shown(self)->state);
 	EXPECT_EQ(-ECONNRESET, shown(self)->error);
 	/* To who only sends, and has sent nothing, it is all the same. */
@@ -178,7 +165,7 @@ TEST_F(monitor, opened_again_by_a_new_agent)
 	flow_program_gone(self->a->node->tab, 0, self->world->now_ns);
 	ASSERT_EQ(0, flow_program(self->a->node->tab, 0, instance));
 	memset(self->a->slots, 0, sizeof(self->a->slots));
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 	self->world->answer.count = 0;
 	open.monitored = true;
 	/* That agent has said that it is over: it is not remembered. */

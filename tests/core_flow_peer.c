@@ -121,12 +121,10 @@ FIXTURE_SETUP(peer)
 	self->p = &self->world->nodes[0].programs[0];
 	self->why = "";
 	for (i = 0; i < FS_NODES; i++) {
-		for (j = 0; j < FS_PROGRAMS; j++) {
-			self->world->nodes[i].programs[j].quiet = true;
+		for (j = 0; j < FS_PROGRAMS; j++)
 			self->world->nodes[i].programs[j].deaf = true;
-		}
 	}
-	fs_agents(self->world, self->world->now_ns + 11000 * FS_MS);
+	fs_settle(self->world);
 	fs_lane_hostile(self->world, LANE, true);
 	ASSERT_EQ(0, flow_route(self->world->nodes[0].tab, 1, 1, 0, 0, 1, LANE,
 				self->world->now_ns));

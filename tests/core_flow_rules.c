@@ -23,18 +23,11 @@ FIXTURE(rules)
 
 FIXTURE_SETUP(rules)
 {
-	uint32_t i, j;
-
 	self->world = fs_new(3);
 	self->a = &self->world->nodes[0].programs[0];
 	self->b = &self->world->nodes[1].programs[0];
 	self->b2 = &self->world->nodes[1].programs[1];
-	for (i = 0; i < FS_NODES; i++) {
-		for (j = 0; j < FS_PROGRAMS; j++)
-			self->world->nodes[i].programs[j].quiet = true;
-	}
-	/* The first ten seconds, when unknown endpoints wait, are over. */
-	fs_agents(self->world, self->world->now_ns + 11000 * FS_MS);
+	fs_settle(self->world);
 	fs_lanes_mend(self->world);
 }
 
@@ -42,12 +35,6 @@ FIXTURE_TEARDOWN(rules)
 {
 	EXPECT_STREQ("", self->world->wrong);
 	fs_free(self->world);
-}
-
-static void steps(struct fs_world *world, uint32_t count)
-{
-	while (count--)
-		fs_step(world);
 }
 
 /* Time, and nothing but time, for everybody. */
@@ -78,7 +65,7 @@ TEST_F(rules, unknown_endpoint_is_refused)
 
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(1, self->world->answer.count);
 	ASSERT_EQ(-ENOENT, self->world->answer.error);
 	/* Its slot is free again. */
@@ -106,21 +93,21 @@ TEST_F(rules, after_start_an_unknown_endpoint_waits)
 	never.correlation = ANSWER + 1;
 	fs_node_restart(self->b->node);
 	fs_agents(self->world, self->world->now_ns + 1000 * FS_MS);
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 	fs_lanes_mend(self->world);
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &never, self->world->now_ns,
 			       &self->slot));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(0, self->world->answer.count);
 	ASSERT_EQ(0, flow_endpoint(self->b->node->tab, 0, "0.late",
 				   self->world->now_ns));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(1, self->world->answer.count);
 	ASSERT_EQ(0, self->world->answer.error);
 	pass(self->world, 11000);
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(2, self->world->answer.count);
 	ASSERT_EQ(-ENOENT, self->world->answer.error);
 }
@@ -167,7 +154,7 @@ TEST_F(rules, forgotten_flow_is_not_taken_up_again)
 	open.next_sequence = 12;
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(1, self->world->answer.count);
 	ASSERT_EQ(-ECONNRESET, self->world->answer.error);
 }
@@ -186,7 +173,7 @@ TEST_F(rules, frontier_says_what_arrived)
 	open.next_sequence = 12;
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(0, self->world->answer.error);
 	ASSERT_EQ(SKERRY_SLOT_OPEN, self->a->slots[self->slot].state);
 	ASSERT_EQ(9, self->a->slots[self->slot].expected);
@@ -213,7 +200,7 @@ TEST_F(rules, limits_are_refused_not_overrun)
 	ASSERT_LT(1000, i);
 	flow_counters(tab, &counters);
 	ASSERT_EQ(fs_limits.flows_max, counters.flows_out);
-	steps(self->world, 4000);
+	fs_steps(self->world, 4000);
 	flow_counters(self->b->node->tab, &counters);
 	ASSERT_GE(SKERRY_FLOWS_PER_PROGRAM_MAX, counters.flows_in);
 	for (r = 0, i = 0; i < 100 && !r; i++) {
@@ -226,7 +213,7 @@ TEST_F(rules, limits_are_refused_not_overrun)
 	ASSERT_EQ(0, flow_endpoint(tab, 0, "0.0", self->world->now_ns));
 	/* All of it comes back. */
 	fs_program_kill(self->a);
-	steps(self->world, 4000);
+	fs_steps(self->world, 4000);
 	flow_counters(tab, &counters);
 	ASSERT_EQ(0, counters.flows_out);
 	ASSERT_EQ(2 * (FS_PROGRAMS - 1), counters.endpoints);
@@ -245,7 +232,7 @@ TEST_F(rules, numbers_of_inflows_come_back)
 			ASSERT_EQ(0, flow_open(self->a->node->tab, &open,
 					       self->world->now_ns, &slots[j]));
 		}
-		steps(self->world, 20);
+		fs_steps(self->world, 20);
 		for (j = 0; j < 8; j++)
 			ASSERT_EQ(0, flow_close(self->a->node->tab, 0, slots[j],
 						self->world->now_ns));
@@ -260,7 +247,7 @@ TEST_F(rules, full_ring_delays_what_is_new)
 	struct flow_open open = opening(1, "0.0");
 	uint32_t i, answers;
 
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	self->b->stopped = true;
 	for (i = 0; i < 300; i++) {
 		fs_flow_look(self->a, flow);
@@ -274,12 +261,12 @@ TEST_F(rules, full_ring_delays_what_is_new)
 		ASSERT_EQ(0, flow_open(self->a->node->tab, &open,
 				       self->world->now_ns, &self->slot));
 	}
-	steps(self->world, 200);
+	fs_steps(self->world, 200);
 	answers = self->world->answer.count;
 	ASSERT_LT(10, answers);
 	ASSERT_GT(300, answers);
 	self->b->stopped = false;
-	steps(self->world, 300);
+	fs_steps(self->world, 300);
 	ASSERT_EQ(300, self->world->answer.count);
 	ASSERT_EQ(0, self->world->answer.error);
 }
@@ -332,16 +319,16 @@ TEST_F(rules, smallest_and_largest_record)
 
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	/* Something is there unasked, but not for a whole fragment. */
 	ASSERT_LT(1000, self->a->slots[self->slot].granted);
 	ASSERT_EQ(0, ask(self->a, self->slot, SKERRY_FLOW_CREDIT_BYTES, &why));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(SKERRY_FLOW_CREDIT_BYTES, self->a->slots[self->slot].granted);
 	ASSERT_EQ(0,
 		  put(self->a, self->slot, 1, 0, SKERRY_FRAGMENT_BYTES, &why));
 	ASSERT_EQ(0, put(self->a, self->slot, 2, 0, 24, &why));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(2, self->world->hostile_delivered);
 	ASSERT_EQ(-EPROTO, put(self->a, self->slot, 3, 0,
 			       SKERRY_FRAGMENT_BYTES + 1, &why));
@@ -364,7 +351,7 @@ TEST_F(rules, credit_is_not_overrun)
 
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	granted = self->a->slots[self->slot].granted;
 	for (n = 1; !r; n++)
 		r = put(self->a, self->slot, n, 0, 1000, &why);
@@ -421,7 +408,7 @@ TEST_F(rules, stopped_receiver_stalls_its_own_flow_only)
 	struct fs_flow *two = fs_flow_open(self->a, 1, 1, 0);
 	uint64_t alone, beside, stalled;
 
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	alone = send_for(self->world, self->a, two, 400);
 	self->b->stopped = true;
 	stalled = send_for(self->world, self->a, one, 400);
@@ -432,7 +419,7 @@ TEST_F(rules, stopped_receiver_stalls_its_own_flow_only)
 	beside = send_for(self->world, self->a, two, 400);
 	ASSERT_LT(alone * 9 / 10, beside);
 	self->b->stopped = false;
-	steps(self->world, 300);
+	fs_steps(self->world, 300);
 	ASSERT_LT(100, send_for(self->world, self->a, one, 100));
 }
 
@@ -448,21 +435,21 @@ TEST_F(rules, stopped_senders_give_their_credit_back)
 		p = i % 2 ? self->a : other;
 		flows[i] = fs_flow_open(p, 1, 0, 0);
 	}
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 	for (i = 0; i < 12; i++) {
 		p = i % 2 ? self->a : other;
 		fs_flow_look(p, flows[i]);
 		while (!fs_flow_send(p, flows[i], 2000))
 			;
 	}
-	steps(self->world, 200);
+	fs_steps(self->world, 200);
 	self->a->stopped = true;
 	other->stopped = true;
 	p = &self->world->nodes[0].programs[1];
 	last = fs_flow_open(p, 1, 0, 0);
-	steps(self->world, 200);
+	fs_steps(self->world, 200);
 	pass(self->world, 1500);
-	steps(self->world, 200);
+	fs_steps(self->world, 200);
 	ASSERT_LT(200, send_for(self->world, p, last, 1500));
 }
 
@@ -473,7 +460,7 @@ TEST_F(rules, program_stopped_in_a_busy_section_is_cut_short)
 	struct fs_program *p = &self->world->nodes[0].programs[1];
 	uint32_t i;
 
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	send_for(self->world, self->a, flow, 20);
 	self->world->interrupts = true;
 	while (!self->a->busy) {
@@ -487,14 +474,14 @@ TEST_F(rules, program_stopped_in_a_busy_section_is_cut_short)
 	/* Others want the ring: its grant is taken back without it. */
 	for (i = 0; i < 8; i++)
 		others[i] = fs_flow_open(p, 1, 0, 0);
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	for (i = 0; i < 8; i++)
 		send_for(self->world, p, others[i], 20);
 	pass(self->world, 4000);
 	for (i = 0; i < 8; i++)
 		ASSERT_LT(50, send_for(self->world, p, others[i], 200));
 	self->a->stopped = false;
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 	ASSERT_LT(20, send_for(self->world, self->a, flow, 300));
 }
 
@@ -510,12 +497,12 @@ TEST_F(rules, blocked_lane_holds_a_bounded_queue)
 
 	for (i = 0; i < 8; i++)
 		flow[i] = fs_flow_open(self->a, 1, i % 3, 0);
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	for (i = 0; i < 8; i++) { /* no credit for that yet: asks */
 		fs_flow_look(self->a, flow[i]);
 		ASSERT_EQ(-EAGAIN, fs_flow_send(self->a, flow[i], 65512));
 	}
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	/* Frames of another kind leave the room that was promised. */
 	for (i = 0; i < 900; i++) {
 		open.flow_id = i;
@@ -544,7 +531,7 @@ TEST_F(rules, reassembly_memory_is_shared_out)
 
 	for (i = 0; i < 4; i++)
 		flow[i] = fs_flow_open(self->a, 1, 0, 0);
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	for (i = 0; i < 4; i++)
 		flow[i]->large_total = SKERRY_MESSAGE_MAX_BYTES;
 	/* 64 MiB each, 128 MiB for all: two at a time. */
@@ -577,7 +564,7 @@ TEST_F(rules, reassembly_memory_cannot_be_lied_about)
 	self->b->freed_bytes = UINT64_MAX / 2;
 	for (i = 0; i < 3; i++)
 		flow[i] = fs_flow_open(self->a, 1, 0, 0);
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	for (i = 0; i < 3; i++)
 		flow[i]->large_total = SKERRY_MESSAGE_MAX_BYTES;
 	for (n = 0; n < 10; n++) {
@@ -585,7 +572,7 @@ TEST_F(rules, reassembly_memory_cannot_be_lied_about)
 			fs_flow_look(self->a, flow[i]);
 			fs_flow_send(self->a, flow[i], 0);
 		}
-		steps(self->world, 5);
+		fs_steps(self->world, 5);
 	}
 	for (i = 0; i < 3; i++)
 		begun += flow[i]->large_sent > 0;
@@ -600,12 +587,12 @@ TEST_F(rules, peer_gone_is_uncertain_refusal_is_exact)
 	struct fs_flow *other = fs_flow_open(self->a, 1, 1, 0);
 	const struct skerry_flow_slot *slot;
 
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	send_for(self->world, self->a, flow, 20);
 	send_for(self->world, self->a, other, 20);
 	self->a->stopped = true; /* we look ourselves */
 	fs_program_kill(self->b);
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 	slot = &self->a->slots[flow->slot];
 	ASSERT_EQ(SKERRY_SLOT_CLOSED, slot->state);
 	ASSERT_EQ(-ECONNRESET, slot->error);
@@ -619,7 +606,7 @@ TEST_F(rules, peer_gone_is_uncertain_refusal_is_exact)
 	ASSERT_NE(0, slot->flags & SKERRY_SLOT_UNCERTAIN);
 	ASSERT_GE(other->next, slot->expected);
 	self->a->stopped = false;
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 }
 
 /* ---- fast flows ---------------------------------------------------------------------------- */
@@ -635,7 +622,7 @@ static void open_fast(struct fs_world *world, struct fs_program *p)
 	open.fast_source = (struct skerry_addr) { .ip = { 1 }, .port = 99 };
 	if (flow_open(p->node->tab, &open, world->now_ns, &slot))
 		fs_wrong(world, "a fast flow was refused");
-	steps(world, 50);
+	fs_steps(world, 50);
 }
 
 static int datagram(struct fs_world *world, uint64_t fast_id, uint16_t port)
@@ -670,11 +657,11 @@ TEST_F(rules, fast_flow_lives_and_ends)
 	ASSERT_EQ(-ENOENT, datagram(world, fast_id + 1, 99));
 	/* Its control lane dies and comes again: nothing changes. */
 	fs_lane_cut(fs_lane_find(world, 0, 1, 0, 0));
-	steps(world, 100);
+	fs_steps(world, 100);
 	ASSERT_EQ(0, datagram(world, fast_id, 99));
 	ASSERT_EQ(SKERRY_SLOT_OPEN, self->a->slots[0].state);
 	fs_lanes_mend(world);
-	steps(world, 100);
+	fs_steps(world, 100);
 	ASSERT_EQ(fast_id, world->fast_open);
 	ASSERT_EQ(1, world->answer.count);
 	pass(world, 70000);
@@ -682,7 +669,7 @@ TEST_F(rules, fast_flow_lives_and_ends)
 	/* The library closes it. */
 	ASSERT_EQ(0, flow_close(self->a->node->tab, 0, world->answer.slot,
 				world->now_ns));
-	steps(world, 50);
+	fs_steps(world, 50);
 	ASSERT_EQ(fast_id, world->fast_closed);
 	ASSERT_EQ(-ENOENT, datagram(world, fast_id, 99));
 }
@@ -706,7 +693,7 @@ TEST_F(rules, fast_flow_of_an_unknown_channel_is_refused)
 	open.datagram = true;
 	ASSERT_EQ(0, flow_open(self->a->node->tab, &open, self->world->now_ns,
 			       &self->slot));
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(1, self->world->answer.count);
 	ASSERT_EQ(-ENOENT, self->world->answer.error);
 }
@@ -747,9 +734,9 @@ TEST_F(rules, rows_and_counters)
 	struct flow_counters sent, received;
 	uint64_t n, row = 0;
 
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	n = send_for(self->world, self->a, flow, 50);
-	steps(self->world, 100);
+	fs_steps(self->world, 100);
 	flow_counters(self->a->node->tab, &sent);
 	flow_counters(self->b->node->tab, &received);
 	ASSERT_EQ(n, sent.sent_messages);
@@ -763,11 +750,11 @@ TEST_F(rules, rows_and_counters)
 	ASSERT_EQ(-ENOENT, flow_endpoint_gone(self->b->node->tab, 0, "0.0",
 					      self->world->now_ns));
 	self->a->stopped = true;
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	ASSERT_EQ(SKERRY_SLOT_CLOSED, self->a->slots[flow->slot].state);
 	ASSERT_EQ(-ENOENT, self->a->slots[flow->slot].error);
 	self->a->stopped = false;
-	steps(self->world, 50);
+	fs_steps(self->world, 50);
 	flow_counters(self->b->node->tab, &received);
 	ASSERT_EQ(0, received.flows_in);
 }

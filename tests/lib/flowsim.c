@@ -480,6 +480,17 @@ void fs_free(struct fs_world *world)
 	free(world);
 }
 
+void fs_settle(struct fs_world *world)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < FS_NODES; i++) {
+		for (j = 0; j < FS_PROGRAMS; j++)
+			world->nodes[i].programs[j].quiet = true;
+	}
+	fs_agents(world, world->now_ns + 11000 * FS_MS);
+}
+
 /* ---- lanes -------------------------------------------------------------------------- */
 
 struct fs_lane *fs_lane_find(struct fs_world *world, uint32_t a, uint32_t b,
@@ -691,4 +702,10 @@ void fs_step(struct fs_world *world)
 	if (fs_chance(world, 500))
 		step_ms = rng_below(&world->rng, 5000);
 	fs_agents(world, world->now_ns + step_ms * FS_MS);
+}
+
+void fs_steps(struct fs_world *world, uint32_t count)
+{
+	while (count--)
+		fs_step(world);
 }

@@ -169,6 +169,9 @@ extern const struct flow_ops fs_ops;
 
 struct fs_world *fs_new(uint64_t seed);
 void fs_free(struct fs_world *world);
+/* No program sends by itself any more, and the first ten seconds, when unknown
+ * endpoints wait, are over. */
+void fs_settle(struct fs_world *world);
 void fs_wrong(struct fs_world *world, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -193,6 +196,7 @@ void fs_lane_move(struct fs_world *world, struct fs_lane *lane);
 
 /* Move bytes, run agents and programs, let `ns` go by at most. */
 void fs_step(struct fs_world *world);
+void fs_steps(struct fs_world *world, uint32_t count);
 void fs_agents(struct fs_world *world, uint64_t now_ns);
 /* A lane of node 0 with nobody but the test at its other end. */
 void fs_lane_hostile(struct fs_world *world, uint64_t id, bool up);
