@@ -265,7 +265,7 @@ $(B)/fuzz/libcore.a: $(call fuzz_obj,$(core_src))
 $(B)/fuzz/librun.a: $(call fuzz_obj,$(run_src))
 $(B)/fuzz/libtest.a: $(call fuzz_obj,$(fuzz_lib_src) \
 	$(filter-out tools/replay/main.c,$(replay_src)) \
-	tests/lib/flowsim.c tests/lib/flowsim_lib.c)
+	tests/lib/coreconf.c tests/lib/flowsim.c tests/lib/flowsim_lib.c)
 $(B)/fuzz/lib%.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

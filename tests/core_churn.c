@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "core_state.h"
+#include "coreconf.h"
 #include "skerry/ring.h"
 #include "kselftest_harness.h"
 
@@ -393,25 +394,9 @@ static void begin(struct world *w)
 	w->core = core_init(aligned_alloc(16, size), &limits, NULL);
 	w->now_ns = 1000 * MS;
 	rng_init(&w->rng, 7, 7);
-	strcpy(config->name, "me");
-	strcpy(config->cluster, "test");
-	strcpy(config->overlay, "full");
-	config->port_base = SKERRY_PORT_BASE;
+	coreconf_init(config, "me", "test");
 	config->addresses[0].ip[15] = 1;
 	config->address_count = 1;
-	strcpy(config->channels[0].name, "membership");
-	config->channels[0].parallelism = 1;
-	config->channel_count = 1;
-	config->heartbeat_ms = 500;
-	config->ping_after_ms = 1500;
-	config->down_after_ms = 3000;
-	config->redial_min_ms = 100;
-	config->redial_max_ms = 10000;
-	config->gossip_collect_ms = 100;
-	config->gossip_period_ms = 10000;
-	config->cut_max_ms = 3600000;
-	config->cut_share_percent = 50;
-	config->members_max = SKERRY_MEMBERS_MAX;
 	event.start.config = config;
 	w->errors += step(w, &event) != 0;
 	drive(w);

@@ -10,50 +10,34 @@
 
 #include "build_dir.h"
 #include "core.h"
+#include "coreconf.h"
 #include "trace/trace.h"
 
 #define ROOM (8U << 20)
 
 static uint8_t bytes[ROOM];
 
+static struct skerry_addr at(uint8_t last_byte, uint16_t port)
+{
+	return (struct skerry_addr) {
+		.ip = { [10] = 0xff, [11] = 0xff, [12] = 10, [15] = last_byte },
+		.port = port,
+	};
+}
+
 static struct core_config some_config(void)
 {
-	return (struct core_config) {
-		.name = "n",
-		.cluster = "c",
-		.overlay = "full",
-		.machine_id = { 1, 2, 3 },
-		.port_base = 17280,
-		.addresses = { { .ip = { [10] = 0xff,
-					 [11] = 0xff,
-					 10,
-					 0,
-					 0,
-					 7 } } },
-		.address_count = 1,
-		.channels = { { .name = "membership", .parallelism = 1 },
-			      { .name = "default", .parallelism = 4 } },
-		.channel_count = 2,
-		.contacts = { { "peer",
-				{ .ip = { [10] = 0xff,
-					  [11] = 0xff,
-					  10,
-					  0,
-					  0,
-					  8 },
-				  .port = 17280 } } },
-		.contact_count = 1,
-		.heartbeat_ms = 500,
-		.ping_after_ms = 1500,
-		.down_after_ms = 3000,
-		.redial_min_ms = 100,
-		.redial_max_ms = 10000,
-		.gossip_collect_ms = 100,
-		.gossip_period_ms = 10000,
-		.cut_max_ms = 3600000,
-		.cut_share_percent = 50,
-		.members_max = 16,
-	};
+	struct core_config config;
+
+	coreconf_init(&config, "n", "c");
+	memcpy(config.machine_id, "\1\2\3", 3);
+	config.addresses[0] = at(7, 0);
+	config.address_count = 1;
+	coreconf_channel(&config, "default", 4, false);
+	config.contacts[0] = (struct core_contact) { "peer", at(8, 17280) };
+	config.contact_count = 1;
+	config.members_max = 16;
+	return config;
 }
 
 /* Not a good hash, but a function of key and parts. */

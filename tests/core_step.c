@@ -7,6 +7,7 @@
 
 #include "codec.h"
 #include "core.h"
+#include "coreconf.h"
 #include "rng.h"
 #include "skerry/ring.h"
 #include "spec.h"
@@ -50,28 +51,11 @@ FIXTURE_SETUP(one)
 	struct core_config *config = &self->config;
 
 	memset(self, 0, sizeof(*self));
-	strcpy(config->name, "me");
-	strcpy(config->cluster, "test");
-	strcpy(config->overlay, "full");
+	coreconf_init(config, "me", "test");
 	config->machine_id[0] = 1;
-	config->port_base = SKERRY_PORT_BASE;
 	config->addresses[0].ip[15] = 1;
 	config->address_count = 1;
-	strcpy(config->channels[0].name, "membership");
-	config->channels[0].parallelism = 1;
-	strcpy(config->channels[1].name, "default");
-	config->channels[1].parallelism = 1;
-	config->channel_count = 2;
-	config->heartbeat_ms = 500;
-	config->ping_after_ms = 1500;
-	config->down_after_ms = 3000;
-	config->redial_min_ms = 100;
-	config->redial_max_ms = 10000;
-	config->gossip_collect_ms = 100;
-	config->gossip_period_ms = 10000;
-	config->cut_max_ms = 3600000;
-	config->cut_share_percent = 50;
-	config->members_max = SKERRY_MEMBERS_MAX;
+	coreconf_channel(config, "default", 1, false);
 	make(self, 16);
 }
 

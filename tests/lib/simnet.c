@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coreconf.h"
 #include "hash.h"
 #include "rng.h"
 #include "simnet_impl.h"
@@ -464,38 +465,16 @@ struct sim_node *sim_add(struct simnet *net, const char *name)
 	memset(node, 0, sizeof(*node));
 	node->net = net;
 	node->index = net->count++;
-	snprintf(config->name, sizeof(config->name), "%s", name);
-	snprintf(config->cluster, sizeof(config->cluster), "sim");
-	snprintf(config->overlay, sizeof(config->overlay), "full");
+	coreconf_init(config, name, "sim");
 	config->has_key = true;
 	config->machine_id[0] = (uint8_t)(1 + node->index);
-	config->port_base = SKERRY_PORT_BASE;
 	config->addresses[0].ip[10] = config->addresses[0].ip[11] = 0xff;
 	config->addresses[0].ip[12] = 10;
 	config->addresses[0].ip[15] = (uint8_t)(1 + node->index);
 	config->addresses[0].port = SKERRY_PORT_BASE;
 	config->address_count = 1;
-	snprintf(config->channels[0].name, sizeof(config->channels[0].name),
-		 "membership");
-	config->channels[0].parallelism = 1;
-	snprintf(config->channels[1].name, sizeof(config->channels[1].name),
-		 "default");
-	config->channels[1].parallelism = 2;
-	snprintf(config->channels[2].name, sizeof(config->channels[2].name),
-		 "fast");
-	config->channels[2].parallelism = 1;
-	config->channels[2].datagram = true;
-	config->channel_count = 3;
-	config->heartbeat_ms = 500;
-	config->ping_after_ms = 1500;
-	config->down_after_ms = 3000;
-	config->redial_min_ms = 100;
-	config->redial_max_ms = 10000;
-	config->gossip_collect_ms = 100;
-	config->gossip_period_ms = 10000;
-	config->cut_max_ms = 3600000;
-	config->cut_share_percent = 50;
-	config->members_max = SKERRY_MEMBERS_MAX;
+	coreconf_channel(config, "default", 2, false);
+	coreconf_channel(config, "fast", 1, true);
 	config->cut_loss = config->cut_reject = config->cut_address = true;
 	return node;
 }

@@ -10,6 +10,7 @@
 
 #include "codec.h"
 #include "core_script_impl.h"
+#include "coreconf.h"
 #include "hash.h"
 #include "skerry/ring.h"
 #include "spec.h"
@@ -365,41 +366,17 @@ void script_time(uint64_t ms)
 
 /* ---- the beginning --------------------------------------------------------------- */
 
-static void channel(struct core_config *config, const char *name,
-		    uint8_t parallelism, bool datagram)
-{
-	struct core_channel *c = &config->channels[config->channel_count++];
-
-	strcpy(c->name, name);
-	c->parallelism = parallelism;
-	c->datagram = datagram;
-}
-
 static void configure(struct core_config *config, const char *name,
 		      uint8_t last_byte)
 {
-	memset(config, 0, sizeof(*config));
-	strcpy(config->name, name);
-	strcpy(config->cluster, "test");
-	strcpy(config->overlay, "full");
+	coreconf_init(config, name, "test");
 	config->has_key = true;
 	config->machine_id[0] = 1;
-	config->port_base = SKERRY_PORT_BASE;
 	config->addresses[0].ip[15] = last_byte;
 	config->addresses[0].port = SKERRY_PORT_BASE;
 	config->address_count = 1;
-	channel(config, "membership", 1, false);
-	channel(config, "default", 2, false);
-	channel(config, "fast", 1, true);
-	config->heartbeat_ms = 500;
-	config->ping_after_ms = 1500;
-	config->down_after_ms = 3000;
-	config->redial_min_ms = 100;
-	config->redial_max_ms = 10000;
-	config->gossip_collect_ms = 100;
-	config->gossip_period_ms = 10000;
-	config->cut_max_ms = 3600000;
-	config->cut_share_percent = 50;
+	coreconf_channel(config, "default", 2, false);
+	coreconf_channel(config, "fast", 1, true);
 	config->members_max = limits.members_max;
 }
 
