@@ -19,29 +19,10 @@ FIXTURE(mesh)
 	struct tlv_writer w;
 };
 
-static void begin(struct simnet *net, uint64_t seed, int count)
-{
-	char name[16];
-	int i;
-
-	sim_init(net, seed);
-	net->verbose = getenv("VERBOSE") != NULL;
-	for (i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "node-%c", 'a' + i);
-		sim_add(net, name);
-		if (i)
-			sim_contact(&net->nodes[i], &net->nodes[0]);
-	}
-}
-
 FIXTURE_SETUP(mesh)
 {
-	int i;
-
-	begin(&self->net, 21, 4);
+	sim_boot(&self->net, 21, 4);
 	self->node = self->net.nodes;
-	for (i = 0; i < 4; i++)
-		sim_start(&self->node[i]);
 	ASSERT_NE(0, sim_until(&self->net, sim_complete, NULL, 5 * SIM_SECOND));
 }
 
@@ -593,7 +574,7 @@ static void small(struct simnet *net)
 {
 	int i;
 
-	begin(net, 5, 6);
+	sim_cluster(net, 5, 6);
 	for (i = 0; i < 6; i++)
 		net->nodes[i].config.members_max = 5;
 	strcpy(net->nodes[4].config.tags[0], "db");
@@ -669,7 +650,7 @@ TEST(places_below_the_limit)
 	sim_free(&net);
 
 	/* Few tags and few places, however large the cluster. */
-	begin(&net, 6, 1);
+	sim_cluster(&net, 6, 1);
 	a = &net.nodes[0];
 	sim_start(a);
 	sim_run(&net, 3 * SIM_SECOND);

@@ -9,29 +9,12 @@
 #include "skerry/ring.h"
 #include "kselftest_harness.h"
 
-static void cluster(struct simnet *net, int count)
-{
-	char name[16];
-	int i;
-
-	for (i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "node-%c", 'a' + i);
-		sim_add(net, name);
-		if (i)
-			sim_contact(&net->nodes[i], &net->nodes[0]);
-	}
-}
-
 TEST(two_nodes)
 {
 	struct simnet net;
 	uint64_t took_ns;
 
-	sim_init(&net, 1);
-	net.verbose = getenv("VERBOSE") != NULL;
-	cluster(&net, 2);
-	sim_start(&net.nodes[0]);
-	sim_start(&net.nodes[1]);
+	sim_boot(&net, 1, 2);
 	took_ns = sim_until(&net, sim_complete, NULL, 5 * SIM_SECOND);
 	EXPECT_NE(0, took_ns);
 	TH_LOG("complete after %u ms", (unsigned int)(took_ns / SIM_MS));
@@ -47,8 +30,7 @@ TEST(eight_at_the_same_instant)
 		uint64_t took_ns;
 		int i;
 
-		sim_init(&net, seed);
-		cluster(&net, 8);
+		sim_cluster(&net, seed, 8);
 		for (i = 7; i >= 0; i--)
 			sim_start(&net.nodes[i]);
 		took_ns = sim_until(&net, sim_complete, NULL, 5 * SIM_SECOND);

@@ -15,26 +15,9 @@ FIXTURE(mesh)
 	struct sim_node *node;
 };
 
-static void begin(struct simnet *net, uint64_t seed, int count)
-{
-	char name[16];
-	int i;
-
-	sim_init(net, seed);
-	net->verbose = getenv("VERBOSE") != NULL;
-	for (i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "node-%c", 'a' + i);
-		sim_add(net, name);
-		if (i)
-			sim_contact(&net->nodes[i], &net->nodes[0]);
-	}
-	for (i = 0; i < count; i++)
-		sim_start(&net->nodes[i]);
-}
-
 FIXTURE_SETUP(mesh)
 {
-	begin(&self->net, 42, 4);
+	sim_boot(&self->net, 42, 4);
 	self->node = self->net.nodes;
 	ASSERT_NE(0, sim_until(&self->net, sim_complete, NULL, 5 * SIM_SECOND));
 	sim_run(&self->net, 3 * SIM_SECOND);
@@ -187,7 +170,7 @@ TEST(return_at_another_address)
 		uint64_t settled_ns = 0, i;
 		int n;
 
-		begin(&net, seed, 5);
+		sim_boot(&net, seed, 5);
 		ASSERT_NE(0,
 			  sim_until(&net, sim_complete, NULL, 5 * SIM_SECOND));
 		sim_crash(&net.nodes[2], true);
@@ -364,7 +347,7 @@ TEST(the_same_seed_is_the_same_run)
 	for (i = 0; i < 2; i++) {
 		struct simnet net;
 
-		begin(&net, 7, 6);
+		sim_boot(&net, 7, 6);
 		net.loss_ppm = 200000;
 		sim_run(&net, 5 * SIM_SECOND);
 		sim_crash(&net.nodes[1], true);

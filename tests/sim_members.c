@@ -9,23 +9,6 @@
 #include "skerry/ring.h"
 #include "kselftest_harness.h"
 
-static void begin(struct simnet *net, uint64_t seed, int count)
-{
-	char name[16];
-	int i;
-
-	sim_init(net, seed);
-	net->verbose = getenv("VERBOSE") != NULL;
-	for (i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "node-%c", 'a' + i);
-		sim_add(net, name);
-		if (i)
-			sim_contact(&net->nodes[i], &net->nodes[0]);
-	}
-	for (i = 0; i < count; i++)
-		sim_start(&net->nodes[i]);
-}
-
 static void ask(struct sim_node *node, uint32_t command, uint32_t correlation,
 		uint16_t key, const char *value, uint64_t timeout_ms)
 {
@@ -56,7 +39,7 @@ FIXTURE(mesh)
 
 FIXTURE_SETUP(mesh)
 {
-	begin(&self->net, 11, 4);
+	sim_boot(&self->net, 11, 4);
 	self->node = self->net.nodes;
 	ASSERT_NE(0, sim_until(&self->net, sim_complete, NULL, 5 * SIM_SECOND));
 }
@@ -71,7 +54,7 @@ TEST(join_by_command)
 	struct simnet net;
 	struct sim_node *a, *b;
 
-	begin(&net, 3, 2);
+	sim_boot(&net, 3, 2);
 	sim_crash(&net.nodes[1], true);
 	sim_forget_state(&net.nodes[1]);
 	a = &net.nodes[0];
@@ -105,7 +88,7 @@ TEST(joins_that_cannot_be)
 	struct simnet net;
 	struct sim_node *a, *b;
 
-	begin(&net, 3, 2);
+	sim_boot(&net, 3, 2);
 	a = &net.nodes[0];
 	b = &net.nodes[1];
 	sim_run(&net, SIM_SECOND);
@@ -151,7 +134,7 @@ TEST(a_join_to_ourselves_by_another_address)
 	struct sim_node *a;
 
 	/* It calls itself 10.0.0.1 but is reached at another address. */
-	begin(&net, 5, 1);
+	sim_boot(&net, 5, 1);
 	a = &net.nodes[0];
 	sim_run(&net, SIM_SECOND);
 	sim_move(a, 200);
@@ -167,7 +150,7 @@ TEST(two_clusters_do_not_mix)
 {
 	struct simnet net;
 
-	begin(&net, 6, 1);
+	sim_boot(&net, 6, 1);
 	sim_add(&net, "stranger");
 	snprintf(net.nodes[1].config.cluster, 8, "other");
 	sim_contact(&net.nodes[1], &net.nodes[0]);
@@ -182,7 +165,7 @@ TEST(settings_that_must_match)
 {
 	struct simnet net;
 
-	begin(&net, 6, 1);
+	sim_boot(&net, 6, 1);
 	sim_add(&net, "other");
 	net.nodes[1].config.channels[1].monotonic = true;
 	sim_contact(&net.nodes[1], &net.nodes[0]);
@@ -198,7 +181,7 @@ TEST(parallelism_is_the_smaller_one)
 	struct simnet net;
 	uint64_t up, wanted;
 
-	begin(&net, 6, 1);
+	sim_boot(&net, 6, 1);
 	sim_add(&net, "other");
 	net.nodes[1].config.channels[1].parallelism = 5;
 	sim_contact(&net.nodes[1], &net.nodes[0]);
@@ -331,7 +314,7 @@ TEST(two_clusters_join)
 	struct simnet net;
 	int i;
 
-	begin(&net, 9, 6);
+	sim_boot(&net, 9, 6);
 	for (i = 0; i < 6; i++)
 		sim_crash(&net.nodes[i], true);
 	for (i = 0; i < 6; i++) {
@@ -471,7 +454,7 @@ TEST(what_was_removed_stays_removed)
 		struct simnet net;
 		int round, i;
 
-		begin(&net, seed, 6);
+		sim_boot(&net, seed, 6);
 		net.loss_ppm = 100000;
 		for (round = 0; round < 200; round++) {
 			one_mischief(&net, &past);

@@ -17,20 +17,8 @@ FIXTURE(mesh)
 
 FIXTURE_SETUP(mesh)
 {
-	char name[16];
-	int i;
-
-	sim_init(&self->net, 31);
-	self->net.verbose = getenv("VERBOSE") != NULL;
+	sim_boot(&self->net, 31, 4);
 	self->node = self->net.nodes;
-	for (i = 0; i < 4; i++) {
-		snprintf(name, sizeof(name), "node-%c", 'a' + i);
-		sim_add(&self->net, name);
-		if (i)
-			sim_contact(&self->node[i], &self->node[0]);
-	}
-	for (i = 0; i < 4; i++)
-		sim_start(&self->node[i]);
 	ASSERT_NE(0, sim_until(&self->net, sim_complete, NULL, 5 * SIM_SECOND));
 	sim_run(&self->net, 3 * SIM_SECOND);
 }

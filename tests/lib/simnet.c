@@ -516,6 +516,30 @@ void sim_start(struct sim_node *node)
 	assert(!sim_event(node, &event));
 }
 
+void sim_cluster(struct simnet *net, uint64_t seed, int count)
+{
+	char name[16];
+	int i;
+
+	sim_init(net, seed);
+	net->verbose = getenv("VERBOSE") != NULL;
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "node-%c", 'a' + i);
+		sim_add(net, name);
+		if (i)
+			sim_contact(&net->nodes[i], &net->nodes[0]);
+	}
+}
+
+void sim_boot(struct simnet *net, uint64_t seed, int count)
+{
+	int i;
+
+	sim_cluster(net, seed, count);
+	for (i = 0; i < count; i++)
+		sim_start(&net->nodes[i]);
+}
+
 void sim_crash(struct sim_node *node, bool host)
 {
 	struct sim_end *end;

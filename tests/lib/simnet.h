@@ -83,6 +83,11 @@ struct simnet {
 
 void sim_init(struct simnet *net, uint64_t seed);
 void sim_free(struct simnet *net);
+/* A net with so many nodes, node-a, node-b, ..., that have the first as their
+ * contact, none started. Verbose where the environment has VERBOSE. */
+void sim_cluster(struct simnet *net, uint64_t seed, int count);
+/* The same, and all are started, one after the other. */
+void sim_boot(struct simnet *net, uint64_t seed, int count);
 
 /* A node with default settings at 10.0.0.(1 + index), not started yet. */
 struct sim_node *sim_add(struct simnet *net, const char *name);
