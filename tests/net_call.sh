@@ -8,24 +8,10 @@
 dir=$HOSTS_DIR
 pids=()
 
-hosts_make 2 || die "hosts"
-for i in 1 2; do
-	host_config "$i" '[channel "bulk"]' '[channel "ticks"]' \
-		'transport = datagram'
-	host_start "$i" || die "agent $i"
-done
+hosts_up 2 '[channel "bulk"]' '[channel "ticks"]' 'transport = datagram'
 one=$(host_name 1) two=$(host_name 2)
 ctl 2 member join --wait --timeout 10s "$(host_ip 1)" || die "join"
 
-# exits CODE WORDS COMMAND... - ends with CODE and says WORDS somewhere.
-exits() {
-	local code=$1 words=$2 got out
-	shift 2
-	out=$("$@" 2>&1 </dev/null)
-	got=$?
-	echo "exit $got: $out"
-	[ $got -eq "$code" ] && [[ $out == *"$words"* ]]
-}
 # gives TEXT COMMAND... - succeeds and prints that on stdout.
 gives() {
 	local want=$1 out
@@ -34,7 +20,6 @@ gives() {
 	echo "got: $out"
 	[ "$out" = "$want" ]
 }
-true_of() { [ "$(json "$@")" = True ]; }
 behind() { # FILE I ARG... - in the background, $! is its pid
 	(exec "$BUILD/skerryctl" --run-dir "$HOSTS_DIR/run" \
 		--node "$(host_name "$2")" "${@:3}" >"$1" 2>"$1.err") &

@@ -7,23 +7,10 @@
 . "$(dirname "$0")/lib/tap.sh"
 dir=$HOSTS_DIR
 
-hosts_make 3 || die "hosts"
-for i in 1 2 3; do
-	host_config "$i" '[channel "bulk"]' 'parallelism = 2' \
-		'[channel "ticks"]' 'transport = datagram'
-	host_start "$i" || die "agent $i"
-done
+hosts_up 3 '[channel "bulk"]' 'parallelism = 2' '[channel "ticks"]' \
+	'transport = datagram'
 one=$(host_name 1) two=$(host_name 2) three=$(host_name 3)
 
-# exits CODE WORDS COMMAND... - ends with CODE and says WORDS somewhere.
-exits() {
-	local code=$1 words=$2 got out
-	shift 2
-	out=$("$@" 2>&1 </dev/null)
-	got=$?
-	echo "exit $got: $out"
-	[ $got -eq "$code" ] && [[ $out == *"$words"* ]]
-}
 # says REGEX COMMAND... - succeeds, and a line of its stdout matches.
 says() {
 	local regex=$1 out
@@ -32,8 +19,6 @@ says() {
 	echo "$out"
 	grep -qE -- "$regex" <<<"$out"
 }
-# true_of I QUERY... -- EXPRESSION: json, and it is True.
-true_of() { [ "$(json "$@")" = True ]; }
 
 # Which agent.
 check "several run and none is named: exit 2" exits 2 "$two" \

@@ -17,15 +17,6 @@ done
 one=$(host_name 1) two=$(host_name 2) three=$(host_name 3)
 hosts_join 3 || die "join"
 
-# exits CODE WORDS COMMAND... - ends with CODE and says WORDS somewhere.
-exits() {
-	local code=$1 words=$2 got out
-	shift 2
-	out=$("$@" 2>&1 </dev/null)
-	got=$?
-	echo "exit $got: $out"
-	[ $got -eq "$code" ] && [[ $out == *"$words"* ]]
-}
 members_of() { json "$1" member -- "' '.join(sorted(m['name'] for m in d['members']))"; }
 has() {
 	local i=$1 want

@@ -21,17 +21,6 @@ for i in 1 2 3; do
 done
 one=$(host_name 1) two=$(host_name 2) three=$(host_name 3)
 
-# exits CODE WORDS COMMAND... - ends with CODE and says WORDS somewhere.
-exits() {
-	local code=$1 words=$2 got out
-	shift 2
-	out=$("$@" 2>&1 </dev/null)
-	got=$?
-	echo "exit $got: $out"
-	[ $got -eq "$code" ] && [[ $out == *"$words"* ]]
-}
-# true_of I QUERY... -- EXPRESSION: json, and it is True.
-true_of() { [ "$(json "$@")" = True ]; }
 says() { # I WORDS: the log of host I has them
 	tail -5 "$dir/$1.log"
 	grep -q -- "$2" "$dir/$1.log"

@@ -8,10 +8,7 @@
 dir=$HOSTS_DIR
 all="1 2 3 4 5"
 
-hosts_make 5 || die "hosts"
-for i in $all; do
-	host_start "$i" || die "agent $i"
-done
+hosts_up 5
 hosts_join 5 || die "join"
 for i in $all; do
 	wait_for 10 knows "$i" 5 || die "members of $i"

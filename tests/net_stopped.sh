@@ -7,9 +7,7 @@
 # shellcheck source=tests/lib/tap.sh
 . "$(dirname "$0")/lib/tap.sh"
 
-hosts_make 2 || die "hosts"
-host_start 1 || die "agent 1"
-host_start 2 || die "agent 2"
+hosts_up 2
 hosts_join 2 || die "join"
 node=$(host_name 2)
 dir=$HOSTS_DIR

@@ -67,10 +67,30 @@ die() {
 	echo "not ok $tap_count - $*"
 	exit 1
 }
+# exits CODE WORDS COMMAND… - ends with CODE and says WORDS somewhere.
+exits() {
+	local code=$1 words=$2 got out
+	shift 2
+	out=$("$@" 2>&1 </dev/null)
+	got=$?
+	echo "exit $got: $out"
+	[ $got -eq "$code" ] && [[ $out == *"$words"* ]]
+}
 # between LOW VALUE HIGH
 between() {
 	echo "want $1 <= $2 <= $3"
 	[ -n "$2" ] && [ "$2" -ge "$1" ] && [ "$2" -le "$3" ]
+}
+
+# hosts_up N [LINE…] - N hosts with an agent each, whose file ends with LINEs.
+hosts_up() {
+	local i n=$1
+	shift
+	hosts_make "$n" || die "hosts"
+	for i in $(seq "$n"); do
+		host_config "$i" "$@"
+		host_start "$i" || die "agent $i"
+	done
 }
 
 # clsact_too - whether clsact is to be tried beside the hook that the kernel's
@@ -103,6 +123,8 @@ json() {
 	ctl "$i" --json "${args[@]}" |
 		python3 -c "import json,sys; d=json.load(sys.stdin); print($2)"
 }
+# true_of I QUERY-ARGS… -- EXPRESSION: json, and it is True.
+true_of() { [ "$(json "$@")" = True ]; }
 # Knock from block to block: TCP from a free port of host I's block to the
 # lanes' port of host J.
 knock() {
