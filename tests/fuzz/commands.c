@@ -7,13 +7,7 @@ static const uint8_t types[] = {
 	SCRIPT_CUTS,	SCRIPT_PROGRAM_GONE, SCRIPT_PARTITION,
 };
 
-const struct fuzz_format fuzz_format = {
-	.kind = FUZZ_RECORDS,
-	.types = types,
-	.type_count = sizeof(types),
-	.words = script_words,
-	.word_count = 46,
-};
+const struct fuzz_format fuzz_format = SCRIPT_FORMAT(types);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

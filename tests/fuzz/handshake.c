@@ -34,7 +34,7 @@ const struct fuzz_format fuzz_format = {
 	.types = types,
 	.type_count = sizeof(types),
 	.words = script_words,
-	.word_count = 46,
+	.word_count = SCRIPT_WORDS,
 };
 
 static struct talk {

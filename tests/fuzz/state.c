@@ -13,7 +13,7 @@
 const struct fuzz_format fuzz_format = {
 	.kind = FUZZ_TLVS,
 	.words = script_words,
-	.word_count = 46,
+	.word_count = SCRIPT_WORDS,
 };
 
 /* All but the incarnation, which grows with each start. */

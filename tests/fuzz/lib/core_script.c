@@ -44,7 +44,8 @@ const char *const script_words[] = {
 	"resolved",   "answer",	  "welcome",	"removed", "host",
 	"",
 };
-const size_t script_word_count = sizeof(script_words) / sizeof(script_words[0]);
+_Static_assert(sizeof(script_words) / sizeof(script_words[0]) == SCRIPT_WORDS,
+	       "SCRIPT_WORDS is how many there are");
 
 /* ---- what every operation must be ------------------------------------------ */
 

@@ -47,8 +47,16 @@ enum script_type {
 #define SCRIPT_OLD 0x40U /* of an older incarnation */
 #define SCRIPT_DIGEST 0x80U /* an entry's digest as it is, not made true */
 
+#define SCRIPT_WORDS 46
 extern const char *const script_words[];
-extern const size_t script_word_count;
+
+/* The format of inputs that are scripts of those types, an array of bytes. */
+#define SCRIPT_FORMAT(list)                                        \
+	{                                                          \
+		.kind = FUZZ_RECORDS, .types = (list),             \
+		.type_count = sizeof(list), .words = script_words, \
+		.word_count = SCRIPT_WORDS,                        \
+	}
 
 /* Run one; the core begins anew each time. */
 void script_run(const uint8_t *data, size_t size);
