@@ -7,31 +7,14 @@
 # UPDATE_GOLDEN=1 rewrites the text files: read them before committing.
 set -u
 cd "${SKERRY_SOURCE:-$(dirname "$0")/..}" || exit 1
-
+# shellcheck source=tests/lib/check.sh
+. tests/lib/check.sh
 golden=tests/golden
 key=$(printf '42%.0s' {1..32})
 other=$(printf '43%.0s' {1..32})
-count=0
-failed=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
 
 decode() {
 	PYTHONDONTWRITEBYTECODE=1 python3 tests/wire-decode.py "$@"
-}
-
-# check NAME COMMAND... - passes when the command succeeds.
-check() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >"$scratch/said" 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' "$scratch/said"
-		failed=1
-	fi
 }
 
 # shellcheck disable=SC2317 # called through check
@@ -89,5 +72,4 @@ decode proofs "$golden"/lane-{dialler,acceptor}.bin --key "$other" \
 check "they do not hold with another key" \
 	has ': proof BAD$' "$scratch/proofs" 3
 
-echo "1..$count"
-exit $failed
+check_done

@@ -6,28 +6,11 @@
 # skerry.h declares begins with skerry_.
 set -u
 cd "${SKERRY_SOURCE:-$(dirname "$0")/..}" || exit 1
-
-count=0
-failed=0
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck source=tests/lib/check.sh
+. tests/lib/check.sh
 cc=${CC:-gcc}
 cxx=${CXX:-g++}
 flags=(-pedantic -Wall -Wextra -Werror -fsyntax-only -Iinclude)
-
-# check NAME COMMAND... - passes when the command succeeds.
-check() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >"$scratch/said" 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		head -n 30 "$scratch/said" | sed 's/^/# /'
-		failed=1
-	fi
-}
 
 compile() { # SOURCE-WITHOUT-SUFFIX NAME
 	check "$2 as C99" "$cc" -std=c99 "${flags[@]}" "$1.c"
@@ -74,5 +57,4 @@ check "skerry.h declares functions" [ -s "$scratch/names" ]
 grep -v '^skerry_' "$scratch/names" >"$scratch/strange"
 check "all of them begin with skerry_" diff /dev/null "$scratch/strange"
 
-echo "1..$count"
-exit $failed
+check_done
