@@ -7,11 +7,9 @@
 # the next agent mounts it anew.
 #
 # All of it in a mount namespace of its own: the host's bpffs stays.
+# shellcheck source=tests/lib/own_mounts.sh
+. "$(dirname "$0")/lib/own_mounts.sh"
 # shellcheck source=tests/lib/tap.sh
-if [ "${SKERRY_OWN_MOUNTS-}" != yes ]; then
-	SKERRY_OWN_MOUNTS=yes exec unshare --mount --propagation private -- \
-		"$0" "$@"
-fi
 . "$(dirname "$0")/lib/tap.sh"
 dir=$HOSTS_DIR
 

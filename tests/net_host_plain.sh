@@ -8,11 +8,9 @@
 #
 # Exit code and sentence of a start without privileges: net_agent. Cuts at the
 # lane between two nodes on one host: net_agent.
+# shellcheck source=tests/lib/own_mounts.sh
+. "$(dirname "$0")/lib/own_mounts.sh"
 # shellcheck source=tests/lib/tap.sh
-if [ "${SKERRY_OWN_MOUNTS-}" != yes ]; then
-	SKERRY_OWN_MOUNTS=yes exec unshare --mount --propagation private -- \
-		"$0" "$@"
-fi
 . "$(dirname "$0")/lib/tap.sh"
 dir=$HOSTS_DIR
 hosts_make 2 || die "hosts"
