@@ -25,8 +25,7 @@ FIXTURE(call)
 
 FIXTURE_SETUP(call)
 {
-	ASSERT_EQ(0, nodes_start(&self->nodes, 2));
-	ASSERT_EQ(0, nodes_join(&self->nodes));
+	ASSERT_EQ(0, nodes_start_joined(&self->nodes, 2));
 	self->a = nodes_open(&self->nodes, 0, 0);
 	self->n = nodes_open(&self->nodes, 0, SKERRY_OPEN_NONBLOCK);
 	self->server = answerer_start(&self->nodes, 1, "server", 0);

@@ -38,12 +38,7 @@ FIXTURE(channels)
 FIXTURE_SETUP(channels)
 {
 	nodes_flags(flags);
-	ASSERT_EQ(0, nodes_start(&self->nodes, 2));
-	ASSERT_EQ(0, nodes_join(&self->nodes));
-	self->a = nodes_open(&self->nodes, 0, 0);
-	self->b = nodes_open(&self->nodes, 1, 0);
-	ASSERT_NE(NULL, self->a);
-	ASSERT_NE(NULL, self->b);
+	ASSERT_EQ(0, nodes_pair(&self->nodes, 0, &self->a, &self->b));
 	ASSERT_EQ(0, skerry_register(self->b, "b"));
 }
 

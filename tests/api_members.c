@@ -33,8 +33,7 @@ FIXTURE_SETUP(members)
 					     "ssd", NULL };
 
 	nodes_flags(flags);
-	ASSERT_EQ(0, nodes_start(&self->nodes, 3));
-	ASSERT_EQ(0, nodes_join(&self->nodes));
+	ASSERT_EQ(0, nodes_start_joined(&self->nodes, 3));
 	self->a = nodes_open(&self->nodes, 0, SKERRY_OPEN_ADMIN);
 	self->b = nodes_open(&self->nodes, 1, SKERRY_OPEN_ADMIN);
 	ASSERT_NE(NULL, self->a);

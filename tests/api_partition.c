@@ -18,8 +18,7 @@ FIXTURE(three)
 
 FIXTURE_SETUP(three)
 {
-	ASSERT_EQ(0, nodes_start(&self->nodes, 3));
-	ASSERT_EQ(0, nodes_join(&self->nodes));
+	ASSERT_EQ(0, nodes_start_joined(&self->nodes, 3));
 	self->h = nodes_open(&self->nodes, 0, SKERRY_OPEN_ADMIN);
 	ASSERT_NE(NULL, self->h);
 }

@@ -23,12 +23,8 @@ FIXTURE(refs)
 
 FIXTURE_SETUP(refs)
 {
-	ASSERT_EQ(0, nodes_start(&self->nodes, 2));
-	ASSERT_EQ(0, nodes_join(&self->nodes));
-	self->a = nodes_open(&self->nodes, 0, SKERRY_OPEN_ADMIN);
-	self->b = nodes_open(&self->nodes, 1, 0);
-	ASSERT_NE(NULL, self->a);
-	ASSERT_NE(NULL, self->b);
+	ASSERT_EQ(0, nodes_pair(&self->nodes, SKERRY_OPEN_ADMIN, &self->a,
+				&self->b));
 	ASSERT_EQ(0, skerry_register(self->b, "b"));
 }
 

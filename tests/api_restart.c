@@ -44,8 +44,7 @@ FIXTURE(restart)
 
 FIXTURE_SETUP(restart)
 {
-	ASSERT_EQ(0, nodes_start(&self->nodes, 2));
-	ASSERT_EQ(0, nodes_join(&self->nodes));
+	ASSERT_EQ(0, nodes_start_joined(&self->nodes, 2));
 	self->ledger = mmap(NULL, sizeof(*self->ledger), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->ledger);

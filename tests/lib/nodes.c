@@ -154,6 +154,13 @@ int nodes_join(struct nodes *nodes)
 	return r;
 }
 
+int nodes_start_joined(struct nodes *nodes, int count)
+{
+	int r = nodes_start(nodes, count);
+
+	return r ? r : nodes_join(nodes);
+}
+
 void nodes_signal(struct nodes *nodes, int node, int signal)
 {
 	if (!nodes->pid[node])
@@ -198,4 +205,24 @@ struct skerry *nodes_open(const struct nodes *nodes, int node, unsigned flags)
 	}
 	printf("# open: %s\n", skerry_last_error(NULL));
 	return NULL;
+}
+
+int nodes_pair(struct nodes *nodes, unsigned flags, struct skerry **ret_a,
+	       struct skerry **ret_b)
+{
+	int r = nodes_start_joined(nodes, 2);
+	struct skerry *a, *b;
+
+	if (r)
+		return r;
+	a = nodes_open(nodes, 0, flags);
+	b = nodes_open(nodes, 1, 0);
+	if (!a || !b) {
+		skerry_close(a);
+		skerry_close(b);
+		return -ENOTCONN;
+	}
+	*ret_a = a;
+	*ret_b = b;
+	return 0;
 }

@@ -27,6 +27,8 @@ void nodes_flags(const char *const *flags);
 int nodes_start(struct nodes *nodes, int count);
 /* Every node joins the first; returns when all are up. */
 int nodes_join(struct nodes *nodes);
+/* The one, then the other. */
+int nodes_start_joined(struct nodes *nodes, int count);
 void nodes_stop(struct nodes *nodes);
 const char *nodes_name(int node);
 const char *nodes_run_dir(const struct nodes *nodes);
@@ -38,5 +40,9 @@ void nodes_signal(struct nodes *nodes, int node, int signal);
 
 /* A handle on that node. NULL: it went wrong, and was printed. */
 struct skerry *nodes_open(const struct nodes *nodes, int node, unsigned flags);
+/* Two nodes that have joined: a handle with those flags on the first, one
+ * without on the second. 0 or -errno. */
+int nodes_pair(struct nodes *nodes, unsigned flags, struct skerry **ret_a,
+	       struct skerry **ret_b);
 
 #endif
