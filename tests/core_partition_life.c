@@ -140,6 +140,34 @@ TEST_F(five, a_late_comer_and_one_that_goes)
 	ASSERT_STREQ("n001:both:wire", cuts(net, 2));
 }
 
+/* Two rounds of one entry, neither of which fits into one tick. */
+TEST(forgotten_while_a_newcomer_is_owed)
+{
+	struct partnet net;
+	uint8_t reference[16];
+	int i, last = 39;
+
+	/* More nodes than one tick has datagrams. */
+	partnet_open(&net, last + 1, 1, 0);
+	begin("isolate", "n002");
+	ASSERT_EQ(0, inject(&net, 0, 2)->error);
+	begin("isolate", "n001");
+	ASSERT_EQ(0, inject(&net, 0, 1)->error);
+	memcpy(reference, net.nodes[0].answers[1].reference, 16);
+	ASSERT_EQ(0, resolve(&net, 0, 3, reference)->error);
+	/* All know, and are told to forget; one asks for all there is, and
+	 * is silent then. */
+	for (i = 1; i < last; i++)
+		net.nodes[last].unknown[i] = true;
+	partnet_start(&net, last);
+	partnet_run(&net, 1);
+	net.nodes[last].stopped = true;
+	partnet_run(&net, 5000);
+	for (i = 3; i < last; i++)
+		EXPECT_STREQ("n002:both:wire", cuts(&net, i));
+	partnet_close(&net);
+}
+
 TEST_F(five, a_restarted_node_asks_first)
 {
 	struct partnet *net = &self->net;

@@ -197,6 +197,7 @@ struct partition_entry {
 	uint32_t round_at; /* node to go on with */
 	uint8_t forget_rounds; /* left */
 	uint64_t forget_ns;
+	uint32_t forget_at; /* the same, for these: both may be under way */
 	/* Who waits for our acknowledgement; others will ask again. */
 	uint16_t ack_to[PARTITION_ACKS_MAX];
 	uint8_t acks;

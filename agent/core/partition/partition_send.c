@@ -315,8 +315,8 @@ static bool send_forget(struct partition *p, uint16_t entry)
 	struct partition_entry *e = &p->entries[entry];
 	struct tlv_writer w;
 
-	for (; e->round_at < p->nodes_max; e->round_at++) {
-		uint16_t node = (uint16_t)e->round_at;
+	for (; e->forget_at < p->nodes_max; e->forget_at++) {
+		uint16_t node = (uint16_t)e->forget_at;
 
 		if (node == p->self || !p->nodes[node].used ||
 		    !p->nodes[node].known)
@@ -327,7 +327,7 @@ static bool send_forget(struct partition *p, uint16_t entry)
 		tlv_put(&w, SKERRY_K_REFERENCE, e->reference, 16);
 		partition_send_body(p, node, &w);
 	}
-	e->round_at = 0;
+	e->forget_at = 0;
 	e->forget_rounds--;
 	e->forget_ns = p->now_ns + PARTITION_RETRY_MAX_NS;
 	return true;
