@@ -333,6 +333,39 @@ TEST(two_clusters_join)
 	sim_free(&net);
 }
 
+/* Who dials knows a newer one of that name: the older one hears of it. */
+TEST(an_older_one_hears_of_the_newer)
+{
+	struct simnet net;
+	struct sim_node *d, *e, *newer;
+
+	sim_boot(&net, 12, 4);
+	ASSERT_NE(0, sim_until(&net, sim_complete, NULL, 5 * SIM_SECOND));
+	e = sim_add(&net, "node-e");
+	sim_start(e);
+	sim_run(&net, SIM_SECOND);
+	newer = sim_add(&net, "node-d");
+	d = &net.nodes[3];
+	e = &net.nodes[4];
+	sim_contact(newer, e);
+	sim_start(newer);
+	sim_run(&net, 5 * SIM_SECOND);
+	ASSERT_EQ(2, sim_members(e));
+	sim_crash(newer, true);
+	sim_run(&net, 10 * SIM_SECOND);
+	EXPECT_EQ(4, sim_members(d));
+
+	ask(e, SKERRY_CMD_JOIN, 1, SKERRY_K_JOIN_ADDRESS, "10.0.0.4:17280", 0);
+	EXPECT_EQ(0, result(e, 1));
+	sim_run(&net, 5 * SIM_SECOND);
+	/* It is above that one now, and with node-e at once. */
+	EXPECT_STREQ("up", sim_state(e, "node-d"));
+	EXPECT_STREQ("up", sim_state(d, "node-e"));
+	ask(d, SKERRY_CMD_JOIN, 2, SKERRY_K_JOIN_ADDRESS, "10.0.0.1:17280", 0);
+	EXPECT_NE(0, sim_until(&net, sim_complete, NULL, 20 * SIM_SECOND));
+	sim_free(&net);
+}
+
 /* ---- long churn -------------------------------------------------------------- */
 
 static uint64_t incarnation_of(struct sim_node *node, const char *name)

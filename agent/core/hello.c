@@ -27,6 +27,7 @@ struct hello {
 	uint64_t meant; /* our incarnation, says a newcomer */
 	bool pending, takeover, left;
 	struct link_tell tell;
+	char told[SKERRY_NAME_MAX_BYTES + 1]; /* by a dialler: about whom */
 	struct core_bytes raw; /* the spec as it came */
 	struct spec spec;
 	char why[192];
@@ -36,8 +37,9 @@ struct hello {
 	uint8_t place_channel, place_index;
 };
 
-static int parse_tell(const struct tlv_reader *nest, struct link_tell *tell)
+static int parse_tell(const struct tlv_reader *nest, struct hello *h)
 {
+	struct link_tell *tell = &h->tell;
 	struct tlv_reader r;
 	int rv = 0;
 
@@ -47,6 +49,8 @@ static int parse_tell(const struct tlv_reader *nest, struct link_tell *tell)
 			rv = tlv_u64(&r, &tell->incarnation);
 		else if (r.key == SKERRY_K_REMOVED)
 			rv = tlv_bool(&r, &tell->removed);
+		else if (r.key == SKERRY_K_NODE)
+			rv = tlv_str(&r, h->told, sizeof(h->told));
 	}
 	if (r.bad || tell->incarnation > SPEC_INCARNATION_MAX)
 		rv = -EPROTO;
@@ -81,7 +85,7 @@ static int parse_field(const struct tlv_reader *r, struct hello *h)
 	case SKERRY_K_LEFT:
 		return tlv_bool(r, &h->left);
 	case SKERRY_K_MEMBER:
-		return parse_tell(r, &h->tell);
+		return parse_tell(r, h);
 	default:
 		return r->critical ? -EPROTO : 0;
 	}
@@ -408,15 +412,28 @@ static void accept_lane(struct core *core, struct hello *h)
 	admit(core, h);
 }
 
+/* Who dials knows a newer one of our name, and found us in its place. */
+static int check_told(struct core *core, struct hello *h)
+{
+	if (strcmp(h->told, core->config.name) || h->tell.removed ||
+	    h->tell.incarnation <= core->incarnation)
+		return 0;
+	identity_told(core, &h->tell, h->spec.name, false);
+	snprintf(h->why, sizeof(h->why), "understood");
+	return -EAGAIN;
+}
+
 static int accepted(struct core *core, struct hello *h)
 {
 	int rv;
 
 	if (conntab_find(&core->lanes, h->lane_id))
 		return -EINVAL;
+	rv = check_kind(core, h);
+	if (!rv)
+		rv = check_told(core, h);
 	memset(&h->tell, 0, sizeof(h->tell));
 	h->left = false;
-	rv = check_kind(core, h);
 	if (!rv)
 		rv = check_identity(core, h);
 	if (rv == -ESTALE && (h->tell.incarnation || h->left)) {
@@ -503,6 +520,22 @@ static void learn_left(struct core *core, struct hello *h)
 			       h->spec.name, "it left");
 }
 
+/*
+ * Who answered is older than the one of its name that we know. It does not
+ * see why its handshake ends here, and if we are no member there it never
+ * dials: this join dials once more, and tells it.
+ */
+static int note_older(struct core *core, struct hello *h, int rv)
+{
+	struct member *member = members_find(&core->members, h->spec.name);
+
+	if (rv != -ESTALE || !h->tell.incarnation || h->tell.removed ||
+	    !member || !h->join || h->join->older)
+		return rv;
+	h->join->older = 1 + members_slot(&core->members, member);
+	return -EAGAIN;
+}
+
 static int dialled(struct core *core, struct hello *h)
 {
 	int rv;
@@ -533,6 +566,7 @@ static int dialled(struct core *core, struct hello *h)
 		rv = check_join(core, h);
 	if (!rv)
 		rv = check_identity(core, h);
+	rv = note_older(core, h, rv);
 	if (!rv)
 		rv = check_room(core, h);
 	if (!rv)

@@ -8,10 +8,12 @@
  * generation, features_offered, features_required; from the dialler also
  * expected_name (who it wants), pending (it asks to be let in), incarnation
  * (a member since a moment, it was told of this incarnation of the acceptor,
- * who may not have heard of it yet) and takeover; from the acceptor also members = what it knows of the dialler's own name:
- * incarnation, removed; or left: under the incarnation it has now it is no
- * member with the dialler, and what was before is over. A dialler that reads
- * this acts on it and refuses.
+ * who may not have heard of it yet) and takeover; from the acceptor also
+ * members = what it knows of the dialler's own name: incarnation, removed; or
+ * left: under the incarnation it has now it is no member with the dialler, and
+ * what was before is over. A dialler that reads this acts on it and refuses. A
+ * dialler that found an older node in a member's place says members, too, with
+ * node = whose name it is; an acceptor of that name acts on it and refuses.
  */
 #ifndef SKERRY_HELLO_H
 #define SKERRY_HELLO_H

@@ -436,6 +436,18 @@ void join_program_gone(struct core *core, uint32_t program)
 
 /* ---- what is due ------------------------------------------------------------ */
 
+/* The slot may be another one's by now: what is said is true all the same. */
+static void tell_older(const struct core *core, const struct join *join,
+		       struct link_offer *offer)
+{
+	const struct member *member = &core->members.slots[join->older - 1];
+
+	if (!member_counts(member))
+		return;
+	offer->tell.incarnation = member->incarnation;
+	offer->told = member->name;
+}
+
 static void dial(struct core *core, uint32_t slot)
 {
 	struct join *join = &core->joins.list[slot];
@@ -453,6 +465,8 @@ static void dial(struct core *core, uint32_t slot)
 	struct lane *lane;
 	struct core_op *op;
 
+	if (join->older)
+		tell_older(core, join, &offer);
 	if (!update_fits(u, 1, SKERRY_SPEC_MAX_BYTES + 1024)) {
 		u->more = true;
 		return;

@@ -30,6 +30,9 @@ struct join {
 	uint64_t at_ns; /* not before */
 	uint32_t backoff_ms;
 	uint32_t attempts;
+	/* An older one of this member's name answered, and is told: 1 + its
+	 * slot; 0: none did. */
+	uint32_t older;
 	int error; /* of the last attempt */
 	char why[128];
 };

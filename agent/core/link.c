@@ -44,6 +44,8 @@ struct core_bytes link_details(struct core *core,
 		mark = tlv_begin(&w, SKERRY_K_MEMBER);
 		tlv_put_u64(&w, SKERRY_K_INCARNATION, offer->tell.incarnation);
 		tlv_put_bool(&w, SKERRY_K_REMOVED, offer->tell.removed);
+		if (offer->told)
+			tlv_put_str(&w, SKERRY_K_NODE, offer->told);
 		tlv_end(&w, mark);
 	}
 	update_trim(u, at, w.used_bytes);

@@ -27,6 +27,7 @@ struct link_offer {
 	uint64_t meant; /* by a newcomer: their incarnation; else 0 */
 	bool pending, takeover;
 	struct link_tell tell;
+	const char *told; /* by the dialler: whom `tell` is about; NULL */
 	bool left; /* we are not what the dialler takes us for */
 };
 
